@@ -1,0 +1,334 @@
+"""The durable record of every batch, row, call and attempt: the ground truth the bridge can be asked about and resumes from.
+
+One interface (`Journal`), one implementation a store. Whatever belongs together is written together: `write` takes any
+number of changes and makes them durable in one transaction, or none of them. When `write` returns, the changes have
+survived a power cut (docs: durability, sections 1 and 2).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from bridge.batch import Address, CallState, Outcome, Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class BatchRecord:
+    """One legacy batch as it was taken."""
+
+    id: str
+    sender: str
+    profile: str
+    batchid: str
+    """What the ERP called it; may be empty."""
+    identity: str
+    """What makes it the same batch again, unique per sender."""
+    content: str
+    """Hex digest of the canonical content."""
+    received_at: float
+    """Unix seconds."""
+    offline: bool
+    row_count: int
+    payload: bytes | None
+    """The body, UTF-8 JSON; None once retention has erased it."""
+    reply: bytes | None = None
+    """The final answer's bytes; None while the batch is open."""
+    finished_at: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RowRecord:
+    """One row of a batch; `item` is its translation (JSON), with the unique id that was given to it once and for all."""
+
+    address: Address
+    verdict: Verdict
+    message: str = ""
+    ledgerref: str = ""
+    organization: str = ""
+    operation: str = ""
+    unique_id: str = ""
+    item: bytes | None = None
+    reference: bytes | None = None
+    """The claim it waits for, and the names others may know it by, as JSON of the pipeline's own making."""
+    call_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CallRecord:
+    """One write to the modern API, known before its first byte leaves. Its id is its idempotency key."""
+
+    id: str
+    batch_id: str
+    organization: str
+    operation: str
+    path: str
+    """With every placeholder filled."""
+    rows: tuple[Address, ...]
+    """In the order the rows stand in the call's body."""
+    state: CallState
+    modern_batch: str = ""
+    planned_at: float = 0.0
+    submitted_at: float | None = None
+    """When the last attempt began; None before the first."""
+    why: str = ""
+    """What the last transition was for, in words for an operator."""
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One line of the append-only record of what was done about a call."""
+
+    call_id: str
+    at: float
+    state: CallState
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """The ids of one claim (cross-reference); empty where not known yet. Never overwrites a known id with an empty one."""
+
+    organization: str
+    invoice_id: str = ""
+    invoice_number: str = ""
+    unique_source_invoice_id: str = ""
+    ledgerref: str = ""
+    case_number: str = ""
+    case_id: str = ""
+    batch_id: str = ""
+    objectindex: int = -1
+    """Row of the invoice in that legacy batch; -1 when it did not come through the bridge."""
+
+
+# --- changes: what `write` takes ----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class OpenBatch:
+    """Take a batch with all its rows. Raises IdentityTaken when this (sender, identity) is held by another batch.
+
+    `supersedes` names a batch whose hold on the identity has lapsed (the resend window is over); it stays in the books.
+    """
+
+    batch: BatchRecord
+    rows: Sequence[RowRecord]
+    supersedes: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PlanCall:
+    """Write down a call, PLANNED or already SUBMITTING, and tie its rows to it."""
+
+    call: CallRecord
+    items: Mapping[Address, bytes] = field(default_factory=dict)
+    """Final items of rows that were completed since the batch was opened (a reference was resolved)."""
+
+
+@dataclass(frozen=True, slots=True)
+class MoveCall:
+    """Move a call from one state to the next; raises StaleCall when it is not in `before` any more."""
+
+    call_id: str
+    before: CallState
+    after: CallState
+    at: float
+    why: str = ""
+    modern_batch: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class DecideRows:
+    """Give rows their final verdict. A row that has one already keeps it."""
+
+    batch_id: str
+    outcomes: Sequence[Outcome]
+
+
+@dataclass(frozen=True, slots=True)
+class LearnClaims:
+    """Add to the cross-reference."""
+
+    claims: Sequence[Claim]
+
+
+@dataclass(frozen=True, slots=True)
+class FinishBatch:
+    """Store the final answer."""
+
+    batch_id: str
+    reply: bytes
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class CountUnknown:
+    """Count fields that the sender's profile does not know."""
+
+    sender: str
+    objectname: str
+    counts: Mapping[str, int]
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class SeeCreditor:
+    """Register that a sender mentioned a creditor in a creditor row."""
+
+    sender: str
+    idnumber: str
+    known: bool
+    fields: tuple[str, ...]
+    """Names of the fields it sent; never their values."""
+    at: float
+
+
+Change = OpenBatch | PlanCall | MoveCall | DecideRows | LearnClaims | FinishBatch | CountUnknown | SeeCreditor
+
+
+class IdentityTaken(Exception):  # noqa: N818 - an answer the pipeline acts on, not a failure
+    """Another batch of this sender holds the identity."""
+
+
+class StaleCall(Exception):  # noqa: N818 - an answer, as above
+    """The call has moved on in the meantime; the caller's view of it is out of date."""
+
+
+# --- what can be read ----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class StoredBatch:
+    """A batch with everything that belongs to it."""
+
+    batch: BatchRecord
+    rows: tuple[RowRecord, ...]
+    """In reply order."""
+    calls: tuple[CallRecord, ...]
+    """In the order they were planned."""
+
+
+@dataclass(frozen=True, slots=True)
+class BatchSummary:
+    """One line of `bridge batches list`."""
+
+    id: str
+    sender: str
+    batchid: str
+    received_at: float
+    finished_at: float | None
+    rows: int
+    accepted: int
+    refused: int
+    pending: int
+    in_doubt: int
+
+
+@dataclass(frozen=True, slots=True)
+class BooksFault:
+    """One row that breaks the books."""
+
+    batch: str
+    objectname: str
+    objectindex: int
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ledger:
+    """The conservation proof: `accepted` (rows taken) = `final` + `pending` + `in_doubt`, or `unaccounted` says why not."""
+
+    accepted: int
+    final: int
+    pending: int
+    in_doubt: int
+    in_doubt_rows: tuple[tuple[str, Address], ...]
+    """(batch id, address)."""
+    unaccounted: tuple[BooksFault, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class UnknownField:
+    """How often a sender sent a field that its profile does not know."""
+
+    sender: str
+    objectname: str
+    field: str
+    count: int
+    last_seen: float
+
+
+@dataclass(frozen=True, slots=True)
+class SeenCreditor:
+    """A creditor that a sender mentioned."""
+
+    sender: str
+    idnumber: str
+    known: bool
+    fields: tuple[str, ...]
+    first_seen: float
+    last_seen: float
+
+
+class Books(Protocol):
+    """The reading half, also usable beside a running bridge."""
+
+    async def find(self, sender: str, identity: str) -> BatchRecord | None:
+        """Return the batch that holds this identity."""
+        ...
+
+    async def load(self, batch_id: str) -> StoredBatch | None:
+        """Return a batch with rows and calls."""
+        ...
+
+    async def open_batches(self) -> list[str]:
+        """Return the ids of batches without a final answer, oldest first."""
+        ...
+
+    async def attempts(self, batch_id: str) -> list[Attempt]:
+        """Return what was done about the calls of a batch, oldest first."""
+        ...
+
+    async def claims(self, organization: str, kind: str, value: str) -> list[Claim]:
+        """Find claims by `invoiceId`, `invoiceNumber`, `uniqueSourceInvoiceId`, `caseNumber` or `ledgerref`.
+
+        `ledgerref` is the reference the ERP knows the row by: it is compared with the row's own ledgerref, and with
+        the unique id and the invoice number of claims whose row carried no ledgerref.
+        """
+        ...
+
+    async def summaries(self, *, limit: int = 50) -> list[BatchSummary]:
+        """Return the newest batches."""
+        ...
+
+    async def ledger(self) -> Ledger:
+        """Count every row, and name the ones that break the books."""
+        ...
+
+    async def unknown_fields(self) -> list[UnknownField]:
+        """Return what senders sent and nobody reads."""
+        ...
+
+    async def creditors(self) -> list[SeenCreditor]:
+        """Return the creditor register."""
+        ...
+
+    async def close(self) -> None:
+        """Let go of the store."""
+        ...
+
+
+class Journal(Books, Protocol):
+    """The whole interface."""
+
+    async def write(self, *changes: Change) -> None:
+        """Make the changes durable, all or none.
+
+        Raises IdentityTaken, StaleCall, or CannotTakeNow when the store cannot be written (disk full, read-only).
+        """
+        ...
+
+    async def erase(self, finished_before: float) -> int:
+        """Erase payloads and items of batches finished before (Unix seconds); the books and ids stay. Returns how many."""
+        ...
