@@ -94,7 +94,7 @@ class Translation:
     """For invoices: (kind, value) under which other rows may refer to this one."""
 
 
-class RowRefused(Exception):  # noqa: N818 - a verdict on one row, not a failure of the bridge; see errors.py for those
+class RowRefused(Exception):
     """Tell that a row cannot be carried over: each fault is "field: what was expected", never a field's value."""
 
     def __init__(self, *faults: str) -> None:

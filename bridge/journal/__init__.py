@@ -187,11 +187,11 @@ class SeeCreditor:
 Change = OpenBatch | PlanCall | MoveCall | DecideRows | LearnClaims | FinishBatch | CountUnknown | SeeCreditor
 
 
-class IdentityTaken(Exception):  # noqa: N818 - an answer the pipeline acts on, not a failure
+class IdentityTaken(Exception):
     """Another batch of this sender holds the identity."""
 
 
-class StaleCall(Exception):  # noqa: N818 - an answer, as above
+class StaleCall(Exception):
     """The call has moved on in the meantime; the caller's view of it is out of date."""
 
 
