@@ -1,4 +1,4 @@
-"""The durable record of every batch, row, call and attempt: the ground truth the bridge can be asked about and resumes from.
+"""The durable record of every batch, row, call and attempt: what the bridge can be asked about and resumes from.
 
 One interface (`Journal`), one implementation a store. Whatever belongs together is written together: `write` takes any
 number of changes and makes them durable in one transaction, or none of them. When `write` returns, the changes have
@@ -40,7 +40,7 @@ class BatchRecord:
 
 @dataclass(frozen=True, slots=True)
 class RowRecord:
-    """One row of a batch; `item` is its translation (JSON), with the unique id that was given to it once and for all."""
+    """One row of a batch; `item` is its translation (JSON), with the unique id given to it once and for all."""
 
     address: Address
     verdict: Verdict
@@ -88,7 +88,7 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """The ids of one claim (cross-reference); empty where not known yet. Never overwrites a known id with an empty one."""
+    """The ids of one claim (cross-reference), empty where not known; an empty one never replaces a known one."""
 
     organization: str
     invoice_id: str = ""
@@ -237,7 +237,7 @@ class BooksFault:
 
 @dataclass(frozen=True, slots=True)
 class Ledger:
-    """The conservation proof: `accepted` (rows taken) = `final` + `pending` + `in_doubt`, or `unaccounted` says why not."""
+    """The conservation proof: `accepted` (rows taken) = `final` + `pending` + `in_doubt`, or `unaccounted` says why."""
 
     accepted: int
     final: int
@@ -330,5 +330,5 @@ class Journal(Books, Protocol):
         ...
 
     async def erase(self, finished_before: float) -> int:
-        """Erase payloads and items of batches finished before (Unix seconds); the books and ids stay. Returns how many."""
+        """Erase payloads and items of batches finished before (Unix seconds); books and ids stay. Return how many."""
         ...

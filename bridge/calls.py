@@ -1,0 +1,70 @@
+"""A call on its way: its record in the journal together with the rows it carries."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from bridge.batch import Address, CallState, Outcome, advance
+from bridge.journal import CallRecord, Claim, MoveCall
+from bridge.plan import Draft, PlannedRow
+
+Outcomes = Mapping[Address, Outcome]
+"""What became of rows; one that is missing is not decided yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class LiveCall:
+    """One call and its rows; `tried` tells that an earlier attempt may have arrived without our knowing."""
+
+    record: CallRecord
+    draft: Draft
+    tried: bool = False
+
+    @property
+    def id(self) -> str:
+        """The call's id, which is its idempotency key as well."""
+        return self.record.id
+
+    @property
+    def rows(self) -> tuple[PlannedRow, ...]:
+        """The rows in the order of the call's body."""
+        return self.draft.rows
+
+    def moved(self, after: CallState, at: float, *, why: str = "", modern_batch: str = "") -> tuple[LiveCall, MoveCall]:
+        """Return the call in its next state, and the change that makes the step durable."""
+        advance(self.record.state, after)
+        change = MoveCall(self.id, self.record.state, after, at, why, modern_batch)
+        submitted_at = at if after is CallState.SUBMITTING else self.record.submitted_at
+        record = replace(
+            self.record,
+            state=after,
+            why=why,
+            submitted_at=submitted_at,
+            modern_batch=modern_batch or self.record.modern_batch,
+        )
+        return replace(self, record=record), change
+
+
+def learn(call: LiveCall, outcomes: Outcomes) -> list[Claim]:
+    """Return what the outcomes of invoice rows tell about claims, for the cross-reference."""
+    claims = []
+    for row in call.rows:
+        outcome = outcomes.get(row.address)
+        if outcome is None or not row.keys or not outcome.ids.get("invoiceId"):
+            continue
+        keys = dict(row.keys)
+        claims.append(
+            Claim(
+                organization=row.organization,
+                invoice_id=outcome.ids["invoiceId"],
+                invoice_number=row.invoice_number or outcome.ids.get("invoiceNumber", ""),
+                unique_source_invoice_id=row.unique_id,
+                ledgerref=keys.get("ledgerref", ""),
+                case_number=outcome.ids.get("caseNumber", ""),
+                case_id=outcome.ids.get("caseId", ""),
+                batch_id=call.record.batch_id,
+                objectindex=row.address.objectindex,
+            )
+        )
+    return claims

@@ -1,0 +1,53 @@
+"""A journal whose writes wait out a store that cannot be written for a while.
+
+New batches are refused while the store is in trouble (never accept what could be lost); a batch that is already ours
+must not be dropped for it, so the work on it waits and goes on where it was.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+from bridge.errors import CannotTakeNow
+from bridge.journal import Change, Journal
+
+RETRY_FIRST_SECONDS = 0.2
+RETRY_CEILING_SECONDS = 10.0
+DISTRUST_SECONDS = 5.0
+"""How long after a failed write the store is not trusted with new batches, unless a write succeeds before."""
+
+
+class PatientJournal:
+    """Write through to the store; see `write` and `write_now` for who waits and who does not."""
+
+    def __init__(
+        self, store: Journal, *, clock: Callable[[], float], sleep: Callable[[float], Awaitable[None]]
+    ) -> None:
+        self._store = store
+        self._clock = clock
+        self._sleep = sleep
+        self._failed_at: float | None = None
+
+    @property
+    def trusted(self) -> bool:
+        """Tell whether the last write succeeded, or failed long enough ago to try again."""
+        return self._failed_at is None or self._clock() - self._failed_at > DISTRUST_SECONDS
+
+    async def write_now(self, *changes: Change) -> None:
+        """Write once; raises CannotTakeNow when the store cannot be written."""
+        try:
+            await self._store.write(*changes)
+        except CannotTakeNow:
+            self._failed_at = self._clock()
+            raise
+        self._failed_at = None
+
+    async def write(self, *changes: Change) -> None:
+        """Write, however long it takes."""
+        pause = RETRY_FIRST_SECONDS
+        while True:
+            try:
+                return await self.write_now(*changes)
+            except CannotTakeNow:
+                await self._sleep(pause)
+            pause = min(pause * 2, RETRY_CEILING_SECONDS)

@@ -1,0 +1,204 @@
+"""One structured line per event, with names and fields from two closed lists, so that nothing personal slips in.
+
+A field that is not in `Fields` raises until `configure_logs` has run (so in every test) and is dropped afterwards.
+Whatever libraries log through `logging` arrives as LIBRARY_MESSAGE: the message's template without its arguments, and
+of an exception its class and the lines it passed, never its text or a local value.
+"""
+
+from __future__ import annotations
+
+import logging
+import traceback
+from collections.abc import Mapping
+from enum import StrEnum, auto
+from pathlib import Path
+from typing import Any, ClassVar, TextIO, TypedDict, Unpack
+
+import msgspec
+import structlog
+
+from bridge.errors import BridgeError
+
+
+class Event(StrEnum):
+    """Everything the bridge tells its operator."""
+
+    BRIDGE_STARTED = auto()
+    BRIDGE_STOPPED = auto()
+    DRAINING = auto()
+    BATCH_TAKEN = auto()
+    BATCH_ANSWERED = auto()
+    BATCH_REPLAYED = auto()
+    BATCH_JOINED = auto()
+    BATCH_RESUMED = auto()
+    BATCH_FINISHED = auto()
+    CALL_SUBMITTED = auto()
+    CALL_TAKEN = auto()
+    CALL_NOT_TAKEN = auto()
+    CALL_REFUSED = auto()
+    CALL_IN_DOUBT = auto()
+    CALL_RECONCILED = auto()
+    CALL_SPLIT = auto()
+    CALL_FINISHED = auto()
+    CALL_SETTLED = auto()
+    MODERN_UNREACHABLE = auto()
+    KEYS_UNREACHABLE = auto()
+    WEBHOOK_RECEIVED = auto()
+    WEBHOOK_REJECTED = auto()
+    REQUEST_ANSWERED = auto()
+    REQUEST_REFUSED = auto()
+    JOURNAL_UNAVAILABLE = auto()
+    PAYLOADS_ERASED = auto()
+    UNKNOWN_FIELDS = auto()
+    LIBRARY_MESSAGE = auto()
+    UNEXPECTED = auto()
+
+
+class Fields(TypedDict, total=False):
+    """Everything that may stand beside an event; none may hold personal data, a new one is a decision about privacy."""
+
+    batch: str
+    sender: str
+    organization: str
+    call: str
+    modern_batch: str
+    operation: str
+    objectname: str
+    objectindex: int
+    state: str
+    rows: int
+    accepted: int
+    refused: int
+    pending: int
+    in_doubt: int
+    calls: int
+    count: int
+    attempt: int
+    status: int
+    method: str
+    route: str
+    request: str
+    duration_ms: float
+    lag_ms: float
+    retry_seconds: float
+    host: str
+    port: int
+    version: str
+    profile: str
+    names: tuple[str, ...]
+    why: str
+    error: str
+    trace: tuple[str, ...]
+    logger: str
+    message: str
+    dropped: tuple[str, ...]
+
+
+ALLOWED = frozenset(Fields.__annotations__)
+
+
+class Log:
+    """Writes events; immutable, `bind` returns one that carries fields."""
+
+    strict: ClassVar[bool] = True
+    """Whether a field that is not allowed raises; `configure_logs` decides."""
+
+    def __init__(self, **bound: Unpack[Fields]) -> None:
+        self._bound = bound
+
+    def bind(self, **fields: Unpack[Fields]) -> Log:
+        """Return a log that puts these fields on each of its lines."""
+        together: Fields = {**self._bound, **fields}
+        return Log(**together)
+
+    def info(self, event: Event, **fields: Unpack[Fields]) -> None:
+        """Tell what happened."""
+        _write("info", event, {**self._bound, **fields})
+
+    def warning(self, event: Event, **fields: Unpack[Fields]) -> None:
+        """Tell what somebody should look at when it keeps happening."""
+        _write("warning", event, {**self._bound, **fields})
+
+    def error(self, event: Event, **fields: Unpack[Fields]) -> None:
+        """Tell what somebody must look at."""
+        _write("error", event, {**self._bound, **fields})
+
+    def unexpected(self, caught: BaseException, **fields: Unpack[Fields]) -> None:
+        """Tell of an exception nobody foresaw, without its text."""
+        together: Fields = {**fields, **describe_error(caught)}
+        self.error(Event.UNEXPECTED, **together)
+
+
+def get_log() -> Log:
+    """Return a log without bound fields."""
+    return Log()
+
+
+def describe_error(error: BaseException) -> Fields:
+    """Return class and way of an exception; its text only where it is ours, or the operating system's."""
+    fields = Fields(error=type(error).__name__, trace=_trace(error))
+    if isinstance(error, BridgeError):
+        fields["why"] = str(error)
+    elif isinstance(error, OSError) and error.strerror:
+        fields["why"] = error.strerror
+    return fields
+
+
+def _trace(error: BaseException) -> tuple[str, ...]:
+    """Return the lines an exception passed, outermost first, its causes before it."""
+    lines: list[str] = []
+    cause = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    if cause is not None:
+        lines += [*_trace(cause), f"then {type(error).__name__}"]
+    for frame in traceback.extract_tb(error.__traceback__):
+        lines.append(f"{'/'.join(Path(frame.filename).parts[-3:])}:{frame.lineno} {frame.name}")
+    return tuple(lines)
+
+
+def _write(level: str, event: Event, fields: Mapping[str, Any]) -> None:
+    """Hand a line to structlog if all its fields are allowed."""
+    if not fields.keys() <= ALLOWED:
+        unknown = tuple(sorted(fields.keys() - ALLOWED))
+        if Log.strict:
+            raise ValueError(f"not a log field: {', '.join(unknown)}; see logs.Fields")
+        fields = {name: value for name, value in fields.items() if name in ALLOWED} | {"dropped": unknown}
+    getattr(structlog.get_logger(), level)(event.value, **fields)
+
+
+class LibraryHandler(logging.Handler):
+    """Passes what libraries log on to our own log, stripped to what cannot be personal."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write one record as LIBRARY_MESSAGE."""
+        # a template is the library's own text; asyncio puts the repr of values on the lines below the first one
+        template = record.msg.partition("\n")[0] if isinstance(record.msg, str) else type(record.msg).__name__
+        fields = Fields(logger=record.name, message=template)
+        if record.exc_info and record.exc_info[1]:
+            fields.update(describe_error(record.exc_info[1]))
+        _write("error" if record.levelno >= logging.ERROR else "warning", Event.LIBRARY_MESSAGE, fields)
+
+
+def configure_logs(stream: TextIO, pretty: bool, *, strict: bool = False) -> None:
+    """Send every line to a stream, as JSON or, for people, in colour; route `logging` there too."""
+    renderer: Any = (
+        structlog.dev.ConsoleRenderer(colors=stream.isatty())
+        if pretty
+        else structlog.processors.JSONRenderer(serializer=_encode)
+    )
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True, key="at"),
+            renderer,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        logger_factory=structlog.WriteLoggerFactory(file=stream),
+        cache_logger_on_first_use=False,
+    )
+    Log.strict = strict
+    logging.basicConfig(handlers=[LibraryHandler()], level=logging.WARNING, force=True)
+
+
+def _encode(line: Mapping[str, Any], **_: Any) -> str:
+    """Return a line as JSON."""
+    return msgspec.json.encode(line).decode()

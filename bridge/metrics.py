@@ -1,0 +1,66 @@
+"""What operators read at GET /metrics, in Prometheus text format. Labels are senders, operations and verdicts only."""
+
+from __future__ import annotations
+
+from collections import Counter as Tally
+from collections.abc import Callable, Mapping
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+from bridge.batch import Address, Outcome
+
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+SECONDS_BUCKETS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 25, 60, 300, 3600)
+
+
+class Metrics:
+    """The bridge's counters; also what the pipeline reports to."""
+
+    def __init__(self) -> None:
+        self._registry = CollectorRegistry()
+        self._requests = Counter(
+            "bridge_http_requests_total", "Answered requests", ("route", "status"), registry=self._registry
+        )
+        self._batches = Counter(
+            "bridge_batches_total", "Legacy batches journalled", ("sender",), registry=self._registry
+        )
+        self._rows = Counter(
+            "bridge_rows_total", "Rows with a final verdict", ("sender", "verdict"), registry=self._registry
+        )
+        self._finishing = Histogram(
+            "bridge_batch_seconds",
+            "From receiving a batch to its final answer",
+            ("sender",),
+            buckets=SECONDS_BUCKETS,
+            registry=self._registry,
+        )
+        self._open = Gauge("bridge_open_batches", "Batches without a final answer", registry=self._registry)
+        self._webhooks = Counter(
+            "bridge_webhooks_total", "Webhooks received, by what became of them", ("result",), registry=self._registry
+        )
+
+    def watch_open_batches(self, count: Callable[[], int]) -> None:
+        """Read the number of open batches from here whenever somebody asks."""
+        self._open.set_function(count)
+
+    def request_answered(self, route: str, status: int) -> None:
+        """Count an answered request."""
+        self._requests.labels(route, str(status)).inc()
+
+    def webhook_received(self, result: str) -> None:
+        """Count a webhook."""
+        self._webhooks.labels(result).inc()
+
+    def batch_taken(self, sender: str, rows: int) -> None:  # noqa: ARG002 - rows are counted with their verdict
+        """Count a journalled batch."""
+        self._batches.labels(sender).inc()
+
+    def batch_finished(self, sender: str, outcomes: Mapping[Address, Outcome], seconds: float) -> None:
+        """Count the rows of a finished batch."""
+        for verdict, count in Tally(outcome.verdict.value for outcome in outcomes.values()).items():
+            self._rows.labels(sender, verdict).inc(count)
+        self._finishing.labels(sender).observe(seconds)
+
+    def render(self) -> bytes:
+        """Return all figures as Prometheus text."""
+        return generate_latest(self._registry)

@@ -1,0 +1,80 @@
+"""Around every request: one log line, one count, and an answer in the legacy shape whatever goes wrong."""
+
+from __future__ import annotations
+
+import time
+
+from aiohttp import web
+from aiohttp.typedefs import Handler, Middleware
+
+from bridge.errors import BridgeError, CallerError, CannotTakeNow, NotAuthenticated
+from bridge.legacy.rendering import whole_batch_error
+from bridge.logs import Event, get_log
+from bridge.metrics import Metrics
+
+log = get_log()
+
+CHALLENGE = 'Basic realm="AutoCollect Bridge", charset="UTF-8", Bearer realm="AutoCollect Bridge"'
+
+
+def refusal(status: int, message: str, headers: dict[str, str] | None = None) -> web.Response:
+    """Return an answer about the whole request, in the legacy shape."""
+    return web.Response(
+        status=status, body=whole_batch_error(message), content_type="application/json", headers=headers
+    )
+
+
+def answer_errors() -> Middleware:
+    """Turn every error into an answer a legacy caller can read."""
+
+    @web.middleware
+    async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
+        try:
+            return await handler(request)
+        except CallerError as error:
+            headers = {"WWW-Authenticate": CHALLENGE} if isinstance(error, NotAuthenticated) else None
+            return refusal(error.status, str(error), headers)
+        except CannotTakeNow as error:
+            return refusal(503, str(error), {"Retry-After": str(error.retry_after_seconds)})
+        except web.HTTPException as error:
+            return refusal(error.status, _explain(request, error), _allowed(error))
+        except (BridgeError, Exception):
+            log.exception(Event.UNEXPECTED, route=_route(request))
+            return refusal(500, "the bridge failed on this request: nothing is known to be taken; send the same again")
+
+    return middleware
+
+
+def observe_requests(metrics: Metrics) -> Middleware:
+    """Log and count each request with its route, status and duration; never with its query, headers or body."""
+
+    @web.middleware
+    async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
+        began = time.perf_counter()
+        response = await handler(request)
+        route = _route(request)
+        metrics.request_answered(route, response.status)
+        if not route.startswith(("/health", "/metrics")):
+            duration_ms = round((time.perf_counter() - began) * 1000, 1)
+            log.info(Event.REQUEST_ANSWERED, route=route, status=response.status, duration_ms=duration_ms)
+        return response
+
+    return middleware
+
+
+def _route(request: web.Request) -> str:
+    """Return the name of the matched route, so that a made-up path cannot become a label."""
+    return request.match_info.route.name or "unknown"
+
+
+def _explain(request: web.Request, error: web.HTTPException) -> str:
+    if error.status == 404:
+        return "there is nothing at this path: the bridge answers at /webapi/api/Batch and /webapi/api/Ping"
+    if error.status == 405:
+        return f"{request.method} is not answered at this path"
+    return error.reason
+
+
+def _allowed(error: web.HTTPException) -> dict[str, str] | None:
+    allow = error.headers.get("Allow")
+    return {"Allow": allow} if allow else None

@@ -1,0 +1,192 @@
+"""Rows to calls: who waits for whom, which rows may share a call, how many fit in one. No I/O.
+
+Within one batch and organization the waves go in the order of `batch.OBJECTNAMES`: invoices, then payments and
+corrections, then actions (creditor rows make no call). A row that names an invoice of the same batch waits for that
+one row; see `depend`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from urllib.parse import quote
+
+from bridge.batch import Address, Operation, Outcome, Reference, RowRefused, Verdict
+
+CASE_PLACEHOLDER = "{caseId}"
+ORGANIZATION_PLACEHOLDER = "{organizationId}"
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedRow:
+    """One translated row, ready to be put into a call once what it waits for is known."""
+
+    address: Address
+    organization: str
+    operation: Operation
+    item: bytes
+    """The modern object, encoded; complete unless `reference` is set."""
+    unique_id: str = ""
+    invoice_number: str = ""
+    invoice_id: str = ""
+    case_id: str = ""
+    reference: Reference | None = None
+    """The claim that must be found before the row can go; None when nothing is missing."""
+    reference_target: str = ""
+    """`invoice` or `case` for a row that belongs to a claim, also once that is found."""
+    keys: tuple[tuple[str, str], ...] = ()
+    """Names under which other rows of the batch may refer to this invoice."""
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A call that has not been given an identity yet."""
+
+    organization: str
+    operation: Operation
+    path: str
+    rows: tuple[PlannedRow, ...]
+
+
+def waves(rows: Iterable[PlannedRow]) -> dict[str, list[list[PlannedRow]]]:
+    """Group rows by organization into the waves that must follow each other; empty waves are left out."""
+    grouped: dict[str, dict[str, list[PlannedRow]]] = {}
+    for row in rows:
+        grouped.setdefault(row.organization, {}).setdefault(row.address.objectname, []).append(row)
+    return {organization: list(by_objectname.values()) for organization, by_objectname in grouped.items()}
+
+
+def draft_calls(rows: Sequence[PlannedRow], max_rows_per_call: int) -> list[Draft]:
+    """Put rows of one organization and wave into as few calls as their limits allow, keeping their order."""
+    by_path: dict[tuple[str, str], list[PlannedRow]] = {}
+    for row in rows:
+        by_path.setdefault((row.operation.name, call_path(row)), []).append(row)
+    drafts: list[Draft] = []
+    for (_, path), group in by_path.items():
+        operation = group[0].operation
+        size = max_rows_per_call if operation.collection else 1
+        drafts.extend(
+            Draft(group[0].organization, operation, path, tuple(chunk))
+            for layer in _told_apart(group)
+            for chunk in _chunks(layer, size)
+        )
+    return drafts
+
+
+def call_path(row: PlannedRow) -> str:
+    """Return the row's path below the base URL with every placeholder filled."""
+    path = row.operation.path.replace(ORGANIZATION_PLACEHOLDER, quote(row.organization, safe=""))
+    return path.replace(CASE_PLACEHOLDER, quote(row.case_id, safe=""))
+
+
+def in_sequence(drafts: Sequence[Draft]) -> list[list[Draft]]:
+    """Split drafts into lanes: lanes may run side by side, the drafts within one must follow each other.
+
+    Actions on the same case form a lane, in row order: a pause and a resume that overtake each other end wrongly.
+    """
+    lanes: dict[object, list[Draft]] = {}
+    for draft in drafts:
+        case_id = draft.rows[0].case_id
+        lanes.setdefault(("case", case_id) if case_id else draft.rows[0].address, []).append(draft)
+    return [sorted(lane, key=lambda draft: draft.rows[0].address.objectindex) for lane in lanes.values()]
+
+
+def halves(draft: Draft) -> tuple[Draft, Draft]:
+    """Split a call whose faulty rows are unknown; repeated, k faulty rows of n are found in about 2·k·log2(n) calls."""
+    middle = len(draft.rows) // 2
+    return replace(draft, rows=draft.rows[:middle]), replace(draft, rows=draft.rows[middle:])
+
+
+@dataclass(frozen=True, slots=True)
+class Depends:
+    """A row waits for an invoice row of the same batch."""
+
+    invoice: Address
+
+
+class BatchClaims:
+    """The invoices of one batch, by the names other rows may use for them."""
+
+    def __init__(self, rows: Iterable[PlannedRow]) -> None:
+        self._known: dict[tuple[str, str, str], list[Address]] = {}
+        for row in rows:
+            for kind, value in row.keys:
+                self._known.setdefault((row.organization, kind, value), []).append(row.address)
+
+    def add_refused(self, address: Address, keys: Iterable[tuple[str, str]]) -> None:
+        """Remember an invoice that was refused before it was planned: whoever names it is refused with it."""
+        for kind, value in keys:
+            self._known.setdefault(("", kind, value), []).append(address)
+
+    def depend(self, organization: str, reference: Reference) -> Depends | None:
+        """Return the invoice row that `reference` names, or None when the batch has none.
+
+        Raises RowRefused when a name fits several invoices of the batch: a payment on the wrong claim is worse than
+        a refused one.
+        """
+        for kind, value in reference.keys:
+            found = self._find(organization, kind, value)
+            if len(found) > 1:
+                places = ", ".join(str(address) for address in found)
+                raise RowRefused(f"{kind}: names several invoices of this batch ({places}); use one that is unique")
+            if found:
+                return Depends(found[0])
+        return None
+
+    def _find(self, organization: str, kind: str, value: str) -> list[Address]:
+        """Look a name up; a ledgerref may be whatever the ERP knows the invoice by."""
+        kinds = ("ledgerref", "uniqueSourceInvoiceId", "invoiceNumber") if kind == "ledgerref" else (kind,)
+        for name in kinds:
+            # an invoice that was refused before it was routed is remembered under no organization
+            if found := self._known.get((organization, name, value)) or self._known.get(("", name, value)):
+                return found
+        return []
+
+
+def refuse_with(invoice: Outcome, dependent: Address) -> Outcome:
+    """Refuse a row because the invoice it belongs to was refused."""
+    message = f"not submitted: it belongs to {invoice.address} of this batch, which was refused"
+    return Outcome(dependent, Verdict.REFUSED, message)
+
+
+def same_twice(rows: Iterable[PlannedRow]) -> Mapping[Address, str]:
+    """Find rows that carry a unique id an earlier row of the batch already carries; they would be one claim twice."""
+    first: dict[tuple[str, str, str], Address] = {}
+    repeated: dict[Address, str] = {}
+    for row in rows:
+        if not row.unique_id:
+            continue
+        seen = first.setdefault((row.organization, row.operation.unique_id, row.unique_id), row.address)
+        if seen != row.address:
+            repeated[row.address] = (
+                f"{row.operation.unique_id}: already used by {seen} of this batch; a row is sent once"
+            )
+    return repeated
+
+
+def _told_apart(rows: Iterable[PlannedRow]) -> list[list[PlannedRow]]:
+    """Spread rows over layers so that within a layer no two share a value that results are told apart by."""
+    uses: dict[tuple[str, str], int] = {}
+    layers: list[list[PlannedRow]] = []
+    for row in rows:
+        marks = tuple(_marks(row))
+        layer = max((uses.get(mark, 0) for mark in marks), default=0)
+        for mark in marks:
+            uses[mark] = layer + 1
+        while len(layers) <= layer:
+            layers.append([])
+        layers[layer].append(row)
+    return layers
+
+
+def _marks(row: PlannedRow) -> Iterator[tuple[str, str]]:
+    """Yield the values by which a result could be told apart from its neighbours'."""
+    values = {"invoiceNumber": row.invoice_number, "invoiceId": row.invoice_id, row.operation.unique_id: row.unique_id}
+    for name in row.operation.distinct:
+        if value := values.get(name, ""):
+            yield name, value
+
+
+def _chunks(rows: Sequence[PlannedRow], size: int) -> Iterator[Sequence[PlannedRow]]:
+    for start in range(0, len(rows), size):
+        yield rows[start : start + size]

@@ -1,0 +1,199 @@
+"""What became of a write whose answer was lost (docs: durability, section 2, rule 5).
+
+Evidence that it arrived is taken whenever it shows up. That it did *not* arrive is concluded only after the HTTP
+time-out plus `settle_seconds`, and only when two looks a settle interval apart saw nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol, TypeVar
+
+from bridge.batch import Address, Outcome, Verdict
+from bridge.calls import LiveCall, Outcomes
+from bridge.errors import ModernRefused, ModernUnreachable
+from bridge.logs import Event, get_log
+from bridge.modern.lists import ModernInvoice, read_moment
+from bridge.modern.results import ModernBatch
+from bridge.modern.schedule import next_delay
+from bridge.modern.tokens import Access
+from bridge.plan import PlannedRow
+from bridge.references import ModernReads
+
+log = get_log()
+
+CLOCK_SKEW_SECONDS = 120.0
+"""How far the vendor's clock may be behind ours before one of our batches looks older than its call."""
+LOOK_CEILING_SECONDS = 10.0
+"""The longest pause between two looks for a sign of arrival."""
+RETRY_CEILING_SECONDS = 60.0
+"""The longest pause before a failed look-up is tried again."""
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Adopted:
+    """The write arrived and opened this modern batch."""
+
+    modern_batch: str
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Some or all invoices of the call exist; `missing` ones never arrived and may be sent in a call of their own."""
+
+    outcomes: Outcomes
+    missing: tuple[PlannedRow, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class NeverArrived:
+    """Nothing of it arrived, and its rows carry unique ids: the same call may be sent again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parked:
+    """Nothing of it was seen, and a second sending could double it: an operator must decide."""
+
+
+Finding = Adopted | Found | NeverArrived | Parked
+
+
+class Lookups(ModernReads, Protocol):
+    """The questions a reconciliation asks."""
+
+    async def batches(
+        self, access: Access, *, idempotency_key: str | None = None, created_since: float | None = None
+    ) -> Sequence[ModernBatch]:
+        """List batches by one filter."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long a write may stay invisible, in seconds."""
+
+    request_timeout_seconds: float
+    settle_seconds: float
+
+    def horizon(self, call: LiveCall) -> float:
+        """Return the Unix time before which the absence of a write proves nothing."""
+        began = call.record.submitted_at or call.record.planned_at
+        return began + self.request_timeout_seconds + self.settle_seconds
+
+
+class Reconciler:
+    """Find out what became of calls in doubt."""
+
+    def __init__(
+        self,
+        modern: Lookups,
+        patience: Patience,
+        *,
+        clock: Callable[[], float],
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        self._modern = modern
+        self._patience = patience
+        self._clock = clock
+        self._sleep = sleep
+
+    async def settle(self, access: Access, call: LiveCall) -> Finding:
+        """Look until the call's fate is known, or until it is known that nobody but an operator can tell."""
+        horizon = self._patience.horizon(call)
+        if batch := await self._watch(access, call, until=horizon):
+            return Adopted(batch.id)
+        if found := await self._invoices_of(access, call):
+            return found
+        if batch := await self._watch(access, call, until=horizon + self._patience.settle_seconds):
+            return Adopted(batch.id)
+        if found := await self._invoices_of(access, call):
+            return found
+        return NeverArrived() if call.draft.operation.unique_id else Parked()
+
+    async def explain_conflict(self, access: Access, call: LiveCall) -> Finding | None:
+        """Explain a 409 to a call that was never tried before: it is ours already, or others hold its invoices.
+
+        None: the look-ups show nothing that explains it.
+        """
+        if batch := await self._batch_of(access, call):
+            return Adopted(batch.id)
+        return await self._invoices_of(access, call)
+
+    async def look_up_patiently(self, access: Access, rows: Sequence[PlannedRow]) -> Mapping[Address, ModernInvoice]:
+        """Look invoices up, however often it takes to get an answer."""
+        return await self._answered(lambda: self.look_up(access, rows)) if rows else {}
+
+    async def look_up(self, access: Access, rows: Sequence[PlannedRow]) -> dict[Address, ModernInvoice]:
+        """Return the invoices the modern system holds under the rows' unique ids."""
+        found = {}
+        for row in rows:
+            if row.unique_id and row.operation.unique_id == "uniqueSourceInvoiceId":
+                invoices = await self._modern.invoices(access, unique_source_invoice_id=row.unique_id)
+                if invoices and (not row.invoice_number or invoices[0].invoice_number in ("", row.invoice_number)):
+                    found[row.address] = invoices[0]
+        return found
+
+    async def _watch(self, access: Access, call: LiveCall, *, until: float) -> ModernBatch | None:
+        """Look for the call's batch, ever less often, until the given time; the last look is after it."""
+        began = self._clock()
+        while True:
+            now = self._clock()
+            if batch := await self._answered(lambda: self._batch_of(access, call)):
+                return batch
+            if now >= until:
+                return None
+            pause = min(next_delay(now - began) * 10, LOOK_CEILING_SECONDS, until - now)
+            await self._sleep(max(pause, 0.001))
+
+    async def _batch_of(self, access: Access, call: LiveCall) -> ModernBatch | None:
+        """Return the oldest batch that carries the call's idempotency key."""
+        listed = await self._modern.batches(access, idempotency_key=call.id)
+        own = [batch for batch in listed if self._can_be_ours(call, batch)]
+        if len(own) > 1:
+            log.error(Event.DOUBLED_BATCH, call=call.id, batch=call.record.batch_id, modern_batch=own[0].id)
+        return min(own, key=lambda batch: read_moment(batch.created_at) or math.inf, default=None)
+
+    def _can_be_ours(self, call: LiveCall, batch: ModernBatch) -> bool:
+        """Guard against a server that ignores the filter (its header name is assumed): an older batch is not ours."""
+        return not _is_older(call, batch.created_at)
+
+    async def _invoices_of(self, access: Access, call: LiveCall) -> Found | None:
+        """Conclude from the invoices themselves; None when no row of the call can be seen there."""
+        found = await self.look_up_patiently(access, call.rows)
+        if not found:
+            return None
+        outcomes = {row.address: verdict_on(call, row, found[row.address]) for row in call.rows if row.address in found}
+        return Found(outcomes, tuple(row for row in call.rows if row.address not in found))
+
+    async def _answered(self, ask: Callable[[], Awaitable[T]]) -> T:
+        """Ask until there is an answer: a question that failed says nothing about the write."""
+        began = self._clock()
+        while True:
+            try:
+                return await ask()
+            except (ModernUnreachable, ModernRefused) as failure:
+                log.warning(Event.LOOK_UP_FAILED, why=type(failure).__name__)
+            await self._sleep(min(max(next_delay(self._clock() - began) * 10, 0.1), RETRY_CEILING_SECONDS))
+
+
+def verdict_on(call: LiveCall, row: PlannedRow, invoice: ModernInvoice) -> Outcome:
+    """Judge a row whose invoice exists: ours if an attempt of this call may have made it, else somebody's before us."""
+    ids = {"invoiceId": invoice.id, "caseNumber": invoice.case_number, "invoiceNumber": invoice.invoice_number}
+    if call.tried and not _is_older(call, invoice.created_at):
+        return Outcome(row.address, Verdict.ACCEPTED, ids=ids)
+    holder = f"case {invoice.case_number}" if invoice.case_number else f"invoice {invoice.id}"
+    message = (
+        f"{row.operation.unique_id}: the modern system already holds this claim as {holder}; nothing was sent twice"
+    )
+    return Outcome(row.address, Verdict.REFUSED, message)
+
+
+def _is_older(call: LiveCall, created_at: str) -> bool:
+    """Tell whether something was made before the call was even planned; without a date it may not have been."""
+    moment = read_moment(created_at)
+    return moment is not None and moment < call.record.planned_at - CLOCK_SKEW_SECONDS

@@ -1,0 +1,314 @@
+"""The life of one call: intent, send, read the answer, wait for the result, isolate faulty rows, decide every row.
+
+The states and what may follow what are in `batch.TRANSITIONS`; each step is durable before the next begins.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from bridge.batch import Address, CallState, Outcome, Verdict
+from bridge.calls import LiveCall, Outcomes, learn
+from bridge.journal import CallRecord, Change, DecideRows, LearnClaims, PlanCall
+from bridge.journal.patient import PatientJournal
+from bridge.logs import Event, get_log
+from bridge.modern.answers import Answer, Conflict, NotTaken, Refused, Taken, TakenAtOnce, Unknown
+from bridge.modern.client import ModernClient
+from bridge.modern.correlation import SentRow, blame, correlate
+from bridge.modern.requests import assemble
+from bridge.modern.results import ModernBatch
+from bridge.modern.tokens import Access
+from bridge.modern.waiting import Waiter
+from bridge.plan import Draft, PlannedRow, halves
+from bridge.reconcile import Adopted, Found, NeverArrived, Parked, Reconciler, verdict_on
+
+log = get_log()
+
+BACKOFF_FIRST_SECONDS = 0.5
+BACKOFF_CEILING_SECONDS = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """How calls are sent: limits and budgets of the `[modern]` settings."""
+
+    concurrency_per_organization: int
+    retry_seconds: float
+    """How long a call that was provably not taken is sent again before its rows are refused."""
+    duplicate_words: tuple[str, ...]
+    """Words by which a refusal text is recognized as "we have this already" (assumed)."""
+
+
+class Submitter:
+    """Carry calls to their end."""
+
+    def __init__(
+        self,
+        journal: PatientJournal,
+        modern: ModernClient,
+        waiter: Waiter,
+        reconciler: Reconciler,
+        *,
+        access: Callable[[str], Access],
+        terms: Terms,
+        clock: Callable[[], float],
+        new_id: Callable[[], str],
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        chance: random.Random | None = None,
+    ) -> None:
+        self._journal = journal
+        self._modern = modern
+        self._waiter = waiter
+        self._reconciler = reconciler
+        self._access = access
+        self._terms = terms
+        self._clock = clock
+        self._new_id = new_id
+        self._sleep = sleep
+        self._chance = chance or random.Random()  # noqa: S311 - jitter, not a secret
+        self._slots: dict[str, asyncio.Semaphore] = {}
+
+    def prepare(self, batch_id: str, draft: Draft) -> LiveCall:
+        """Give a draft its identity; nothing is written yet, see `intent`."""
+        record = CallRecord(
+            id=self._new_id(),
+            batch_id=batch_id,
+            organization=draft.organization,
+            operation=draft.operation.name,
+            path=draft.path,
+            rows=tuple(row.address for row in draft.rows),
+            state=CallState.PLANNED,
+            planned_at=self._clock(),
+        )
+        return LiveCall(record, draft)
+
+    async def carry(self, call: LiveCall) -> Outcomes:
+        """Bring a journalled call to its end from whatever state it is in; rows left out of the result are in doubt."""
+        state = call.record.state
+        if state is CallState.PLANNED:
+            return await self._submit(call)
+        if state is CallState.SUBMITTED:
+            return await self._collect(call)
+        if state is CallState.SUBMITTING:
+            call = await self._doubt(call, "the bridge stopped while this call was being sent")
+        if state in {CallState.SUBMITTING, CallState.IN_DOUBT}:
+            return await self._settle(replace(call, tried=True))
+        return {}
+
+    # --- sending ---------------------------------------------------------------------------------------------------
+
+    async def _submit(self, call: LiveCall) -> Outcomes:
+        """Send until the modern system has answered, or the budget for provably untaken calls is spent."""
+        pause = BACKOFF_FIRST_SECONDS
+        while True:
+            call, answer = await self._attempt(call)
+            if not isinstance(answer, NotTaken):
+                return await self._act_on(call, answer)
+            if self._clock() - call.record.planned_at > self._terms.retry_seconds:
+                return await self._give_up(call, answer.why)
+            call = await self._move(call, CallState.PLANNED, why=answer.why)
+            log.warning(Event.CALL_NOT_TAKEN, call=call.id, batch=call.record.batch_id, why=answer.why)
+            wait = answer.retry_after_seconds
+            await self._sleep(pause * self._chance.uniform(0.5, 1.0) if wait is None else wait)
+            pause = min(pause * 2, BACKOFF_CEILING_SECONDS)
+
+    async def _attempt(self, call: LiveCall) -> tuple[LiveCall, Answer]:
+        """Make one attempt, its intent durable before the first byte leaves."""
+        organization = call.draft.organization
+        async with self._slots.setdefault(organization, asyncio.Semaphore(self._terms.concurrency_per_organization)):
+            call = await self._move(call, CallState.SUBMITTING)
+            body = assemble(call.draft.operation.collection, [row.item for row in call.rows])
+            answer = await self._modern.submit(
+                self._access(organization),
+                call.record.path,
+                body,
+                call.id,
+                expects_batch=bool(call.draft.operation.collection),
+            )
+        return call, answer
+
+    async def _act_on(self, call: LiveCall, answer: Answer) -> Outcomes:
+        """Read the answer by one question: can the write have been accepted?"""
+        if isinstance(answer, Taken):
+            return await self._taken(call, answer.modern_batch)
+        if isinstance(answer, TakenAtOnce):
+            accepted = [Outcome(row.address, Verdict.ACCEPTED) for row in call.rows]
+            return await self._finish(call, accepted, why="taken at once")
+        if isinstance(answer, Refused):
+            return await self._refused(call, answer)
+        if isinstance(answer, Conflict):
+            return await self._conflict(call, answer)
+        if isinstance(answer, Unknown):
+            call = await self._doubt(call, answer.why)
+            return await self._settle(replace(call, tried=True))
+        raise TypeError(f"no way to act on {type(answer).__name__}")
+
+    async def _give_up(self, call: LiveCall, why: str) -> Outcomes:
+        message = f"not submitted: the modern system did not take it in time ({why}); send it again in a new batch"
+        refused = [Outcome(row.address, Verdict.REFUSED, message) for row in call.rows]
+        return await self._finish(call, refused, after=CallState.REFUSED, why=why)
+
+    # --- waiting for the result ------------------------------------------------------------------------------------
+
+    async def _taken(self, call: LiveCall, modern_batch: str) -> Outcomes:
+        """Store the modern batch id while the result is already being asked for."""
+        call, change = call.moved(CallState.SUBMITTED, self._clock(), modern_batch=modern_batch)
+        log.info(Event.CALL_TAKEN, call=call.id, batch=call.record.batch_id, modern_batch=modern_batch)
+        stored = asyncio.ensure_future(self._journal.write(change))
+        try:
+            result = await self._result(call)
+        finally:
+            await stored
+        return await self._conclude(call, result)
+
+    async def _collect(self, call: LiveCall) -> Outcomes:
+        return await self._conclude(call, await self._result(call))
+
+    async def _result(self, call: LiveCall) -> ModernBatch:
+        age = max(self._clock() - (call.record.submitted_at or self._clock()), 0.0)
+        access = self._access(call.draft.organization)
+        return await self._waiter.wait(access, call.record.modern_batch, age_seconds=age)
+
+    async def _conclude(self, call: LiveCall, result: ModernBatch) -> Outcomes:
+        """Turn a finished modern batch into the verdict on every row of the call."""
+        told = correlate(_sent(call), result)
+        silent = [row for row in call.rows if row.address not in told.outcomes]
+        decided = dict(told.outcomes)
+        decided |= await self._look_up_unmentioned(call, silent)
+        decided |= await self._look_up_duplicates(call, decided)
+        return await self._finish(call, decided.values(), why=f"modern batch {result.status}")
+
+    async def _look_up_unmentioned(self, call: LiveCall, rows: Sequence[PlannedRow]) -> dict[Address, Outcome]:
+        """Judge rows the finished batch does not mention: by the invoice itself, where it can be looked up."""
+        found = await self._reconciler.look_up_patiently(self._access(call.draft.organization), rows)
+        outcomes = {}
+        for row in rows:
+            if invoice := found.get(row.address):
+                ids = {"invoiceId": invoice.id, "caseNumber": invoice.case_number}
+                outcomes[row.address] = Outcome(row.address, Verdict.ACCEPTED, ids=ids)
+            else:
+                message = "the modern system finished without mentioning this row, and it was not found there"
+                outcomes[row.address] = Outcome(row.address, Verdict.REFUSED, message)
+        return outcomes
+
+    async def _look_up_duplicates(self, call: LiveCall, outcomes: Outcomes) -> dict[Address, Outcome]:
+        """Judge rows refused as duplicates: of themselves (accepted before), or of somebody else's claim (named)."""
+        suspects = [row for row in call.rows if self._says_duplicate(outcomes.get(row.address))]
+        found = await self._reconciler.look_up_patiently(self._access(call.draft.organization), suspects)
+        judged = {row.address: verdict_on(call, row, found[row.address]) for row in suspects if row.address in found}
+        if call.tried:  # payments cannot be looked up; with an earlier attempt in the dark, the duplicate is our own
+            own = [row for row in suspects if row.reference_target == "invoice" and row.unique_id]
+            judged |= {row.address: Outcome(row.address, Verdict.ACCEPTED) for row in own}
+        return judged
+
+    def _says_duplicate(self, outcome: Outcome | None) -> bool:
+        if outcome is None or outcome.verdict is not Verdict.REFUSED:
+            return False
+        text = outcome.message.casefold()
+        return any(word in text for word in self._terms.duplicate_words)
+
+    # --- refusals --------------------------------------------------------------------------------------------------
+
+    async def _refused(self, call: LiveCall, answer: Refused) -> Outcomes:
+        """Refuse the faulty rows of a call that was refused as a whole, and send the others again."""
+        why = f"HTTP {answer.status}"
+        named = blame(_sent(call), answer)
+        if len(call.rows) == 1 or answer.status == 403:  # a forbidden organization says nothing about single rows
+            text = answer.text or f"the modern system refused it with {why}"
+            refused = [Outcome(row.address, Verdict.REFUSED, named.get(row.address, text)) for row in call.rows]
+            return await self._finish(call, refused, after=CallState.REFUSED, why=why)
+        if not named:
+            return await self._split(call, halves(call.draft), (), f"{why}: isolating the faulty rows")
+        refused = [Outcome(address, Verdict.REFUSED, text) for address, text in named.items()]
+        rest = tuple(row for row in call.rows if row.address not in named)
+        drafts = [replace(call.draft, rows=rest)] if rest else []
+        return await self._split(call, drafts, refused, f"{why}: sending the other rows again")
+
+    async def _split(self, call: LiveCall, drafts: Iterable[Draft], decided: Sequence[Outcome], why: str) -> Outcomes:
+        """End a call and carry its undecided rows on in new ones; all of it is one step in the journal."""
+        ended, move = call.moved(CallState.REFUSED, self._clock(), why=why)
+        parts = [self.prepare(call.record.batch_id, draft) for draft in drafts]
+        await self._journal.write(
+            move, *(PlanCall(part.record) for part in parts), *_decisions(ended, {o.address: o for o in decided})
+        )
+        log.info(Event.CALL_SPLIT, call=call.id, batch=call.record.batch_id, rows=len(call.rows), why=why)
+        outcomes = {outcome.address: outcome for outcome in decided}
+        for carried in await asyncio.gather(*(self.carry(part) for part in parts)):
+            outcomes |= carried
+        return outcomes
+
+    # --- in doubt --------------------------------------------------------------------------------------------------
+
+    async def _doubt(self, call: LiveCall, why: str) -> LiveCall:
+        log.warning(Event.CALL_IN_DOUBT, call=call.id, batch=call.record.batch_id, why=why)
+        return await self._move(call, CallState.IN_DOUBT, why=why)
+
+    async def _settle(self, call: LiveCall) -> Outcomes:
+        """Find out what became of a call in doubt, and act on it."""
+        finding = await self._reconciler.settle(self._access(call.draft.organization), call)
+        log.info(Event.CALL_RECONCILED, call=call.id, batch=call.record.batch_id, why=type(finding).__name__)
+        if isinstance(finding, NeverArrived):
+            call = await self._move(call, CallState.PLANNED, why="never arrived; sent again with the same ids and key")
+            return await self._submit(call)
+        if isinstance(finding, Parked):
+            return {}
+        return await self._arrived(call, finding)
+
+    async def _arrived(self, call: LiveCall, finding: Adopted | Found) -> Outcomes:
+        """Go on with a call of which at least a part arrived; missing rows travel in a call of their own."""
+        if isinstance(finding, Adopted):
+            call = await self._move(
+                call, CallState.SUBMITTED, why="found by its key", modern_batch=finding.modern_batch
+            )
+            return await self._collect(call)
+        decided = list(finding.outcomes.values())
+        if not finding.missing:
+            return await self._finish(call, decided, why="its invoices exist")
+        rest = replace(call.draft, rows=finding.missing)
+        return await self._split(call, [rest], decided, "some of its invoices exist")
+
+    async def _conflict(self, call: LiveCall, answer: Conflict) -> Outcomes:
+        """Explain a 409: an echo of an earlier attempt of this call, or a claim held from elsewhere."""
+        call = await self._doubt(call, "HTTP 409")
+        access = self._access(call.draft.organization)
+        look = self._reconciler.settle if call.tried else self._reconciler.explain_conflict
+        finding = await look(access, call)
+        if isinstance(finding, Adopted | Found):
+            return await self._arrived(call, finding)
+        if call.tried:
+            return {}  # probably its own echo, but nothing shows it: an operator must decide
+        return await self._refused(call, Refused(409, answer.text, answer.faults))
+
+    # --- the journal -----------------------------------------------------------------------------------------------
+
+    async def _move(self, call: LiveCall, after: CallState, *, why: str = "", modern_batch: str = "") -> LiveCall:
+        moved, change = call.moved(after, self._clock(), why=why, modern_batch=modern_batch)
+        await self._journal.write(change)
+        return moved
+
+    async def _finish(
+        self, call: LiveCall, decided: Iterable[Outcome], *, after: CallState = CallState.DONE, why: str
+    ) -> Outcomes:
+        """End a call with the verdicts on its rows, in one step."""
+        outcomes = {outcome.address: outcome for outcome in decided}
+        ended, move = call.moved(after, self._clock(), why=why)
+        await self._journal.write(move, *_decisions(ended, outcomes))
+        return outcomes
+
+
+def _decisions(call: LiveCall, outcomes: Outcomes) -> list[Change]:
+    """Return the changes that make verdicts durable, with what they taught about claims."""
+    changes: list[Change] = []
+    if outcomes:
+        changes.append(DecideRows(call.record.batch_id, list(outcomes.values())))
+    if claims := learn(call, outcomes):
+        changes.append(LearnClaims(claims))
+    return changes
+
+
+def _sent(call: LiveCall) -> list[SentRow]:
+    """Return what the rows of a call go by in its result."""
+    return [SentRow(row.address, row.unique_id, row.invoice_number, row.invoice_id) for row in call.rows]
