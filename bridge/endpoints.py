@@ -72,13 +72,13 @@ class Endpoints:
     def routes(self) -> list[web.RouteDef]:
         """Return every route of the bridge."""
         return [
-            web.post(BATCH_PATH, self.post_batch, name="/webapi/api/Batch"),
-            web.get(PING_PATH, self.ping, name="/webapi/api/Ping"),
-            web.post(HOOK_PATH, self.take_hook, name=HOOK_PATH),
-            web.get("/health/live", self.live, name="/health/live"),
-            web.get("/health/ready", self.ping, name="/health/ready"),
-            web.get("/metrics", self.metrics, name="/metrics"),
-            web.get("/openapi.json", self.describe, name="/openapi.json"),
+            web.post(BATCH_PATH, self.post_batch, name="legacy.batch"),
+            web.get(PING_PATH, self.ping, name="legacy.ping"),
+            web.post(HOOK_PATH, self.take_hook, name="hooks.amili"),
+            web.get("/health/live", self.live, name="health.live"),
+            web.get("/health/ready", self.ping, name="health.ready"),
+            web.get("/metrics", self.metrics, name="metrics"),
+            web.get("/openapi.json", self.describe, name="openapi"),
         ]
 
     async def post_batch(self, request: web.Request) -> web.Response:

@@ -8,6 +8,7 @@ of an exception its class and the lines it passed, never its text or a local val
 from __future__ import annotations
 
 import logging
+import sys
 import traceback
 from collections.abc import Mapping
 from enum import StrEnum, auto
@@ -31,6 +32,7 @@ class Event(StrEnum):
     BATCH_REPLAYED = auto()
     BATCH_JOINED = auto()
     BATCH_RESUMED = auto()
+    BATCH_PARKED = auto()
     BATCH_FINISHED = auto()
     CALL_SUBMITTED = auto()
     CALL_TAKEN = auto()
@@ -41,6 +43,8 @@ class Event(StrEnum):
     CALL_SPLIT = auto()
     CALL_FINISHED = auto()
     CALL_SETTLED = auto()
+    DOUBLED_BATCH = auto()
+    LOOK_UP_FAILED = auto()
     MODERN_UNREACHABLE = auto()
     KEYS_UNREACHABLE = auto()
     WEBHOOK_RECEIVED = auto()
@@ -123,10 +127,11 @@ class Log:
         """Tell what somebody must look at."""
         _write("error", event, {**self._bound, **fields})
 
-    def unexpected(self, caught: BaseException, **fields: Unpack[Fields]) -> None:
-        """Tell of an exception nobody foresaw, without its text."""
-        together: Fields = {**fields, **describe_error(caught)}
-        self.error(Event.UNEXPECTED, **together)
+    def exception(self, event: Event, **fields: Unpack[Fields]) -> None:
+        """Tell of the exception that is being handled: its class and way, not its text."""
+        caught = sys.exception()
+        together: Fields = {**(describe_error(caught) if caught else {}), **fields}
+        self.error(event, **together)
 
 
 def get_log() -> Log:

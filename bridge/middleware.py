@@ -54,7 +54,7 @@ def observe_requests(metrics: Metrics) -> Middleware:
         response = await handler(request)
         route = _route(request)
         metrics.request_answered(route, response.status)
-        if not route.startswith(("/health", "/metrics")):
+        if not route.startswith(("health", "metrics")):
             duration_ms = round((time.perf_counter() - began) * 1000, 1)
             log.info(Event.REQUEST_ANSWERED, route=route, status=response.status, duration_ms=duration_ms)
         return response

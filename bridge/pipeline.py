@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from bridge.batch import Address, Outcome
 from bridge.errors import CannotTakeNow, ChangedContent
@@ -245,7 +245,8 @@ class Pipeline:
             release = asyncio.ensure_future(self._release.wait())
             try:
                 patience = max(deadline - self._clock(), 0.0)
-                await asyncio.wait({work.finished, release}, timeout=patience, return_when=asyncio.FIRST_COMPLETED)
+                waited: set[asyncio.Future[Any]] = {work.finished, release}
+                await asyncio.wait(waited, timeout=patience, return_when=asyncio.FIRST_COMPLETED)
             finally:
                 release.cancel()
         reply = work.finished.result() if work.finished.done() else await self._reply(work)
@@ -338,7 +339,7 @@ def _refuse_changed(record: BatchRecord, content: str) -> None:
     if record.content != content:
         raise ChangedContent(
             f"batchid {record.batchid} was used before with other content, so nothing was submitted: send new rows "
-            'under a new batchid, or let the operator set batchid = "label" for a sender that repeats one batchid for ever'
+            'under a new batchid, or let the operator set batchid = "label" for a sender that repeats one for ever'
         )
 
 

@@ -1,1 +1,24 @@
-"""To be described."""
+"""Row to modern object, by a profile's mapping files: JSON to JSON, knowing the names of neither API.
+
+`document` says what a file may contain, `library` loads and checks a profile, `compiler` turns its rules into Python
+source, `objects` is what the pipeline calls. `targets` and `examples` prove a profile before it is used.
+"""
+
+from bridge.mapping.assumed import Assumption
+from bridge.mapping.examples import run_examples
+from bridge.mapping.library import Profile, ReplyTable, assumptions, load_profile, load_profiles
+from bridge.mapping.objects import NotCarried, ObjectMapping
+from bridge.mapping.targets import check_targets
+
+__all__ = [
+    "Assumption",
+    "NotCarried",
+    "ObjectMapping",
+    "Profile",
+    "ReplyTable",
+    "assumptions",
+    "check_targets",
+    "load_profile",
+    "load_profiles",
+    "run_examples",
+]

@@ -1,1 +1,17 @@
-"""To be described."""
+"""The modern language: what is sent to the collection API, and what its answers mean.
+
+No I/O, in payload order:
+
+- `wire`         the shapes of what is sent (pydantic; checked when mappings are loaded, never per row)
+- `requests`     items → bytes of a call; paths
+- `answers`      answer of a write → taken, not taken, refused, or unknown
+- `results`      a modern batch; `correlation` ties its entries to the rows of the call
+- `lists`        pages of batches, invoices and cases
+- `webhooks`     signature and content of a webhook
+- `schedule`     when to poll
+- `reading`, `faults`  undocumented JSON and error texts, read tolerantly
+- `tokens`       one token per credential, one request at a time
+
+I/O: `client` (writes, reads), `waiting` (poll or webhook, whichever comes first), and `failures`, the one table that
+says what a broken exchange means.
+"""

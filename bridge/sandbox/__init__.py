@@ -1,1 +1,25 @@
-"""To be described."""
+"""A stateful stand-in for the modern collection API on a real socket, with scripted faults.
+
+It imports nothing of the rest. A request travels: `server` (socket) → `api` (HTTP in and out) → `faults` (what strikes
+it) → `play` → `acceptance` (`strict` checks, idempotency) → `postings` → `books`. `reads` and `rendering` show what is
+there, `lifecycle` finishes batches, `webhooks` tell of it, `admin` lets tests look in. `script` says what may go wrong,
+`limits` what is assumed.
+"""
+
+from .limits import LIMITS
+from .options import SandboxOptions
+from .script import Script, ScriptFault, load_script, read_script
+from .server import Running, create_app, running, serve
+
+__all__ = [
+    "LIMITS",
+    "Running",
+    "SandboxOptions",
+    "Script",
+    "ScriptFault",
+    "create_app",
+    "load_script",
+    "read_script",
+    "running",
+    "serve",
+]

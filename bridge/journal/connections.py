@@ -1,0 +1,131 @@
+"""Files and connections: where the journal lies, who may hold it, and how it is opened."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import quote
+
+from bridge.errors import JournalLocked, OperatorError
+from bridge.journal.failures import translate_at_start
+from bridge.journal.schema import require_current, upgrade
+
+BUSY_SECONDS = 5.0
+"""How long a stranger (a backup, a SQLite shell) may hold the file before a write gives up."""
+
+_WRITER_PRAGMAS = (
+    "journal_mode = WAL",
+    "synchronous = FULL",  # a commit that returned has survived a power cut
+    "secure_delete = ON",  # erased means erased, on disk too
+    "journal_size_limit = 67108864",  # a long read lets the WAL grow; give the space back afterwards
+    "cache_size = -16000",  # KiB: the upper pages of every index
+    "temp_store = MEMORY",  # savepoints keep old pages; on disk they would cost file operations
+)
+
+
+class JournalLock:
+    """The one holder of a journal: an flock on `<file>.lock`, which dies with the process, whatever kills it."""
+
+    def __init__(self, journal: Path) -> None:
+        # appended to the resolved name, so that two links to one journal meet at one lock
+        path = journal.with_name(f"{journal.name}.lock")
+        self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            holder = os.pread(self._descriptor, 32, 0).decode("ascii", "replace").strip()
+            os.close(self._descriptor)
+            raise JournalLocked(
+                f"process {holder or 'unknown'} holds the journal {journal}: "
+                "stop it, or give this bridge its own storage.url"
+            ) from error
+        os.ftruncate(self._descriptor, 0)
+        os.pwrite(self._descriptor, f"{os.getpid()}\n".encode(), 0)
+
+    def release(self) -> None:
+        """Let another process have the journal; the file stays, because removing it would race with the next holder."""
+        os.close(self._descriptor)
+
+
+def claim_file(path: Path) -> tuple[Path, JournalLock]:
+    """Create folder and file if need be, readable by their owner only, and lock the journal; return its real path."""
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        path = path.resolve()
+        lock = JournalLock(path)
+    except OSError as error:
+        raise _cannot_create(path, error) from error
+    try:
+        # SQLite gives -wal and -shm the mode of the file they belong to
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+    except OSError as error:
+        lock.release()
+        raise _cannot_create(path, error) from error
+    return path, lock
+
+
+def _cannot_create(path: Path, error: OSError) -> OperatorError:
+    return OperatorError(
+        f"the journal {path} cannot be created or opened for writing ({error.strerror}): "
+        "make its folder writable for the bridge, or change storage.url"
+    )
+
+
+def connect_writer(path: Path) -> sqlite3.Connection:
+    """Open the one writing connection: WAL, and every commit on disk before it returns."""
+    connection = _connect(path, "rw")
+    try:
+        for pragma in _WRITER_PRAGMAS:
+            connection.execute(f"PRAGMA {pragma}")
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def connect_reader(path: Path) -> sqlite3.Connection:
+    """Open a connection that cannot write; raise OperatorError when there is no journal this version can read."""
+    with translated_at_start(path):
+        connection = _connect(path, "ro")
+        try:
+            require_current(connection)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+
+def prepare(path: Path) -> sqlite3.Connection:
+    """Open the writing connection on a journal of the newest version, upgraded if need be."""
+    with translated_at_start(path):
+        connection = connect_writer(path)
+        try:
+            upgrade(connection)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+
+@contextlib.contextmanager
+def translated_at_start(path: Path) -> Iterator[None]:
+    """Turn errors of SQLite into what the operator can act on, naming the journal."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise translate_at_start(error, path) from error
+
+
+def _connect(path: Path, mode: str) -> sqlite3.Connection:
+    return sqlite3.connect(
+        f"file:{quote(str(path))}?mode={mode}",
+        uri=True,
+        timeout=BUSY_SECONDS,
+        isolation_level=None,  # transactions are ours to begin and end
+        cached_statements=256,
+        check_same_thread=False,  # opened by one thread, then used by exactly one other
+    )

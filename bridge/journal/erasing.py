@@ -1,0 +1,37 @@
+"""Retention: payloads and items of batches finished long ago are deleted; the books and the ids stay."""
+
+from __future__ import annotations
+
+import sqlite3
+
+from bridge.journal.schema import ENTRIES_PER_BATCH
+
+BATCHES_PER_SLICE = 50
+ITEMS_PER_SLICE = 500
+"""How much one slice deletes before it lets other writes through; a few milliseconds."""
+
+
+def erase_slice(connection: sqlite3.Connection, finished_before: float) -> tuple[int, bool]:
+    """Erase some of what is due; return how many batches are now erased, and whether more may be due."""
+    due = connection.execute(
+        "SELECT number FROM batch WHERE kept = 1 AND finished_at < ? ORDER BY finished_at LIMIT ?",
+        (finished_before, BATCHES_PER_SLICE),
+    ).fetchall()
+    erased, budget = 0, ITEMS_PER_SLICE
+    for (number,) in due:
+        budget -= _delete_items(connection, number, budget)
+        if budget <= 0:  # this batch may hold more: it is due again in the next slice
+            return erased, True
+        connection.execute("DELETE FROM payload WHERE batch = ?", (number,))
+        connection.execute("UPDATE batch SET kept = 0 WHERE number = ?", (number,))
+        erased += 1
+    return erased, len(due) == BATCHES_PER_SLICE
+
+
+def _delete_items(connection: sqlite3.Connection, number: int, limit: int) -> int:
+    first = number * ENTRIES_PER_BATCH
+    deleted = connection.execute(
+        "DELETE FROM item WHERE entry IN (SELECT entry FROM item WHERE entry >= ? AND entry < ? LIMIT ?)",
+        (first, first + ENTRIES_PER_BATCH, limit),
+    )
+    return deleted.rowcount

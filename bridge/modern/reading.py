@@ -1,0 +1,65 @@
+"""Read JSON that nobody has documented: whatever is missing, null or of another type reads as nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+LARGEST_NUMBER = 10**18
+"""No id is a longer number; Python refuses to print one of thousands of digits."""
+
+# Floats stay text: no answer of the API is calculated with, and a number out of range must not make it unreadable.
+_decoder = msgspec.json.Decoder(float_hook=str)
+
+
+def decode(body: bytes) -> Any:
+    """Return the JSON value, or None for anything that is not JSON."""
+    try:
+        return _decoder.decode(body.removeprefix(b"\xef\xbb\xbf"))
+    except (msgspec.DecodeError, RecursionError):
+        return None
+
+
+def lower_keys(value: Any) -> dict[str, Any]:
+    """Return an object with its property names in lower case; an empty one when it is not an object."""
+    return {key.lower(): inner for key, inner in value.items()} if isinstance(value, dict) else {}
+
+
+def objects(value: Any) -> tuple[dict[str, Any], ...]:
+    """Return the objects of an array, names in lower case; `[null]`, `[{}]` and other types read as no object."""
+    if not isinstance(value, list):
+        return ()
+    return tuple(lower_keys(entry) for entry in value if entry and isinstance(entry, dict))
+
+
+def text(value: Any) -> str:
+    """Return a string or whole number as trimmed text, anything else as an empty one."""
+    if isinstance(value, str):
+        return value.strip()
+    if isinstance(value, int) and not isinstance(value, bool) and abs(value) < LARGEST_NUMBER:
+        return str(value)
+    return ""
+
+
+def first_text(entry: Mapping[str, Any], *names: str) -> str:
+    """Return the first of these (lower-case) properties that says anything."""
+    for name in names:
+        if found := text(entry.get(name)):
+            return found
+    return ""
+
+
+def position(value: Any) -> int | None:
+    """Return a zero-based position written as a number or as digits."""
+    digits = text(value)
+    return int(digits) if digits.isascii() and digits.isdigit() and len(digits) < 10 else None
+
+
+def header(headers: Mapping[str, str], name: str) -> str:
+    """Return a header whatever the letter case of its name; empty when absent."""
+    found = headers.get(name)
+    if found is None:
+        found = next((value for key, value in headers.items() if key.lower() == name.lower()), "")
+    return found.strip()

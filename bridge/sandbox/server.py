@@ -1,0 +1,122 @@
+"""The stand-in on a real socket."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import dataclass
+
+from aiohttp import web
+
+from .admin import admin_routes
+from .answers import respond
+from .api import Handler, api_routes
+from .books import Books
+from .operations import BASE_PATH
+from .options import SandboxOptions
+from .request_log import RequestLog
+from .script import Script, read_script
+from .stand_in import StandIn
+
+STAND_IN = web.AppKey("stand_in", StandIn)
+"""Where an application keeps its stand-in."""
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A stand-in that answers: its addresses, and a direct way into its books."""
+
+    url: str
+    stand_in: StandIn
+
+    @property
+    def base_url(self) -> str:
+        """What a client configures as the API's base."""
+        return self.url + BASE_PATH
+
+    @property
+    def token_url(self) -> str:
+        """Where a client gets its tokens."""
+        return self.url + "/token"
+
+    @property
+    def admin_url(self) -> str:
+        """Where state, requests and script are."""
+        return self.url + "/sandbox"
+
+    @property
+    def state(self) -> Books:
+        """The books: what was accepted, and whether anything doubled."""
+        return self.stand_in.books
+
+    @property
+    def requests(self) -> RequestLog:
+        """What was asked and answered."""
+        return self.stand_in.log
+
+    def play(self, script: Script | dict[str, object], *, append: bool = False) -> None:
+        """Put a script in force, as POST /sandbox/script does."""
+        read = script if isinstance(script, Script) else read_script(script, source="script")
+        self.stand_in.play_script(read, append=append)
+
+
+def create_app(options: SandboxOptions) -> web.Application:
+    """Build the application. Raises ScriptFault when the script cannot be used."""
+    stand_in = StandIn(options)
+    app = web.Application(client_max_size=options.max_body_bytes, middlewares=[_answer_in_json])
+    app[STAND_IN] = stand_in
+    app.cleanup_ctx.append(_keep_alive)
+    app.add_routes([*api_routes(stand_in), *admin_routes(stand_in)])
+    return app
+
+
+@contextlib.asynccontextmanager
+async def running(options: SandboxOptions) -> AsyncIterator[Running]:
+    """Run a stand-in for as long as the block lasts. Raises ScriptFault, and OSError when the port is taken."""
+    app = create_app(options)
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, options.host, options.port).start()
+        host, port = runner.addresses[0][:2]
+        yield Running(f"http://{f'[{host}]' if ':' in host else host}:{port}", app[STAND_IN])
+    finally:
+        await runner.cleanup()
+
+
+async def serve(options: SandboxOptions, *, ready: Callable[[str, str], None]) -> None:
+    """Run until SIGTERM, SIGINT or cancellation; `ready` is told base_url and token_url once both answer."""
+    async with running(options) as sandbox:
+        with _stop_signal() as stopped:
+            ready(sandbox.base_url, sandbox.token_url)
+            await stopped.wait()
+
+
+@contextlib.contextmanager
+def _stop_signal() -> Iterator[asyncio.Event]:
+    loop, stopped = asyncio.get_running_loop(), asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopped.set)
+    try:
+        yield stopped
+    finally:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.remove_signal_handler(number)
+
+
+async def _keep_alive(app: web.Application) -> AsyncIterator[None]:
+    async with app[STAND_IN].alive():
+        yield
+
+
+@web.middleware
+async def _answer_in_json(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Word aiohttp's own refusals (no such path, wrong method, body too large) as the API's errors."""
+    try:
+        return await handler(request)
+    except web.HTTPException as refusal:
+        error = {"summary": {"status": "ERROR"}, "errors": [{"message": refusal.reason}]}
+        allow = {"Allow": refusal.headers["Allow"]} if "Allow" in refusal.headers else None
+        return respond(refusal.status, error, allow)

@@ -1,0 +1,165 @@
+"""Declare every setting: its name, type, default and meaning. The README's table is checked against this file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, StringConstraints
+
+from bridge.settings.sources import (
+    check_organization_id,
+    check_web_address,
+    read_secret,
+    resolve_folder,
+    resolve_storage,
+)
+
+Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
+Secret = Annotated[SecretStr, BeforeValidator(read_secret)]
+WebAddress = Annotated[str, AfterValidator(check_web_address)]
+OrganizationId = Annotated[str, AfterValidator(check_organization_id)]
+Port = Annotated[int, Field(ge=1, le=65535)]
+Count = Annotated[int, Field(gt=0)]
+Duration = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Size = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+
+class Section(BaseModel):
+    """One table of the file: nothing unknown, nothing converted, nothing changed later."""
+
+    model_config = ConfigDict(
+        strict=True, frozen=True, extra="forbid", validate_default=True, hide_input_in_errors=True
+    )
+
+
+class ServerSettings(Section):
+    """Where the bridge listens and how much it takes."""
+
+    host: Text = Field("127.0.0.1", description="address the bridge listens on")
+    port: Port = Field(8080, description="port the bridge listens on")
+    max_body_mb: Size = Field(64, description="largest request body, in megabytes after decompression")
+    drain_seconds: Duration = Field(
+        10, description="how long held callers may wait after SIGTERM before they get what is known by then"
+    )
+    max_open_batches: Count = Field(
+        2000, description="how many batches may be open at a time before new ones are asked to come back later"
+    )
+
+    @property
+    def max_body_bytes(self) -> int:
+        """Return the largest request body in bytes."""
+        return int(self.max_body_mb * 1024 * 1024)
+
+
+class StorageSettings(Section):
+    """Where the journal is kept, and for how long."""
+
+    url: Annotated[str, AfterValidator(resolve_storage)] = Field(
+        "sqlite:///var/bridge.db",
+        repr=False,  # a PostgreSQL address may hold a password
+        description="the journal: sqlite:///file relative to the configuration file, sqlite:////file absolute, "
+        "or postgresql://user@host/database",
+    )
+    retention_days: Size = Field(90, description="when the payloads of finished batches are erased")
+
+
+class ModernSettings(Section):
+    """How to reach and treat the modern API."""
+
+    base_url: WebAddress = Field("https://api.amili.no/collection/v1", description="address of the modern API")
+    token_url: WebAddress = Field("https://auth.amili.no/token", description="address that gives out access tokens")
+    webhook_secrets: tuple[Secret, ...] = Field(
+        (), strict=False, description="secrets a webhook may be signed with; without any the receiver answers 404"
+    )
+    max_rows_per_call: Count = Field(500, description="how many rows one write may carry")
+    request_timeout_seconds: Size = Field(30, description="how long one request may take")
+    settle_seconds: Duration = Field(30, description="how long a write may take to show up in the API's lists")
+    idempotency_header: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9-]+$")] = Field(
+        "Idempotency-Key", description="header that carries the idempotency key of a write"
+    )
+    concurrency_per_organization: Count = Field(4, description="how many writes of one organization run side by side")
+    poll_ceiling_seconds: Size = Field(30, description="longest pause between two polls of a modern batch")
+    retry_hours: Size = Field(24, description="how long a write that was provably not taken is tried again")
+    duplicate_words: tuple[Text, ...] = Field(
+        ("duplicate", "already exists", "already registered", "already in use", "already booked", "already known"),
+        strict=False,
+        description='words by which a refusal is recognized as "held already", to be looked up (assumed)',
+    )
+
+
+class MappingSettings(Section):
+    """Where the dialects are described."""
+
+    folder: Annotated[Path, AfterValidator(resolve_folder)] = Field(
+        Path("../mappings"), strict=False, description="folder with one folder of mapping files per profile"
+    )
+
+
+class OrganizationSettings(Section):
+    """One tenant on the modern side."""
+
+    id: OrganizationId = Field(description="the organization's id on the modern side")
+    name: str = Field("", description="what operators call it")
+    creditors: tuple[Text, ...] = Field(
+        (), strict=False, description="legacy creditor numbers (idnumber, creditorid) that belong to it"
+    )
+    client_id: Text = Field(description="user name for access tokens")
+    client_secret: Secret = Field(description="password for access tokens")
+    webhook_secrets: tuple[Secret, ...] = Field(
+        (), strict=False, description="further secrets that webhooks of this organization may be signed with"
+    )
+
+
+class BasicSettings(Section):
+    """User name and password of a sender (HTTP Basic)."""
+
+    username: Annotated[str, StringConstraints(min_length=1, pattern="^[^:]*$")] = Field(
+        description="user name, without a colon"
+    )
+    password: Secret = Field(description="password")
+
+
+class JwtSettings(Section):
+    """Signed tokens of a sender (Bearer)."""
+
+    jwks_url: WebAddress = Field(description="address of the issuer's public keys")
+    issuer: Text = Field(description="required `iss` of the token")
+    audience: Text = Field(description="required `aud` of the token")
+    claim: Text = Field("sub", description="claim whose value must be the sender's id")
+
+
+class SenderSettings(Section):
+    """One ERP installation that may call."""
+
+    id: Text = Field(description="what the ERP sends as senderid")
+    profile: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]+$")] = Field(
+        "autocollect", description="the dialect it speaks: a folder under mappings.folder"
+    )
+    organizations: tuple[OrganizationId, ...] = Field(
+        strict=False, min_length=1, description="ids of the organizations it may write to"
+    )
+    hold_seconds: Duration = Field(25, description="how long its calls are held before unfinished rows answer PENDING")
+    batchid: Literal["unique", "label"] = Field(
+        "unique", description="unique: a batchid names one batch for ever; label: it repeats, and the content decides"
+    )
+    resend_window_hours: Duration = Field(
+        24, description="how long equal content counts as the same batch when no batchid decides; 0: never"
+    )
+    basic: BasicSettings | None = None
+    bearer: Secret | None = Field(None, description="a fixed token")
+    jwt: JwtSettings | None = None
+    anonymous: bool = Field(
+        False, description="take its calls without credentials; only while server.host is a loopback address"
+    )
+
+
+class Settings(Section):
+    """The whole configuration."""
+
+    server: ServerSettings
+    storage: StorageSettings
+    modern: ModernSettings
+    mappings: MappingSettings
+    organizations: tuple[OrganizationSettings, ...] = Field(alias="organization", strict=False)
+    senders: tuple[SenderSettings, ...] = Field(alias="sender", strict=False)
