@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import msgspec
@@ -21,7 +21,7 @@ from bridge.legacy.reader import RowReader
 from bridge.mapping.library import Profile
 from bridge.modern.requests import encode_item
 from bridge.organizations import Directory
-from bridge.plan import PlannedRow, same_twice
+from bridge.plan import BatchClaims, Names, PlannedRow, UniqueIds
 from bridge.senders import Sender
 
 SLICE_ROWS = 50
@@ -39,49 +39,42 @@ class CreditorSeen:
 
 @dataclass(slots=True)
 class Intake:
-    """What one batch became: every row exactly once, in `decided` or in `planned`."""
+    """What one batch became: every row exactly once, in reply order in `rows`, and in `decided` or in `planned`."""
 
-    ledgerrefs: dict[Address, str] = field(default_factory=dict)
+    rows: list[RowRecord] = field(default_factory=list)
     decided: dict[Address, Outcome] = field(default_factory=dict)
     planned: list[PlannedRow] = field(default_factory=list)
-    refused_keys: dict[Address, tuple[tuple[str, str], ...]] = field(default_factory=dict)
-    """Refused invoices by the names other rows may know them by, as far as they could be read."""
+    claims: BatchClaims = field(default_factory=BatchClaims)
+    unique_ids: UniqueIds = field(default_factory=UniqueIds)
     unknown: dict[str, Counter[str]] = field(default_factory=dict)
     creditors: list[CreditorSeen] = field(default_factory=list)
 
-    def refuse(self, address: Address, message: str, ledgerref: str = "") -> None:
-        """Give a row its final verdict before it is sent anywhere."""
-        self.ledgerrefs[address] = ledgerref
-        self.decided[address] = Outcome(address, Verdict.REFUSED, message)
+    def decide(self, outcome: Outcome, ledgerref: str = "", names: Names = ()) -> None:
+        """Give a row its final verdict before it is sent anywhere; others may know it by `names` all the same."""
+        self.decided[outcome.address] = outcome
+        self.claims.add_refused(outcome.address, names)
+        packed = pack_names(names) if names else None
+        self.rows.append(RowRecord(outcome.address, outcome.verdict, outcome.message, ledgerref, reference=packed))
 
-    def in_order(self) -> Iterator[RowRecord]:
-        """Yield the record of every row, in reply order."""
-        planned = {row.address: row for row in self.planned}
-        rank = {name: position for position, name in enumerate(OBJECTNAMES)}
-        for address in sorted(self.ledgerrefs, key=lambda one: (rank[one.objectname], one.objectindex)):
-            yield self._record(address, planned.get(address))
+    def refuse(self, address: Address, message: str, ledgerref: str, names: Names = ()) -> None:
+        """Refuse a row."""
+        self.decide(Outcome(address, Verdict.REFUSED, message), ledgerref, names)
 
-    def _record(self, address: Address, row: PlannedRow | None) -> RowRecord:
-        ledgerref = self.ledgerrefs[address]
-        if row is None:
-            outcome = self.decided[address]
-            keys = self.refused_keys.get(address, ())
-            return RowRecord(
-                address,
-                outcome.verdict,
-                outcome.message,
-                ledgerref,
-                reference=msgspec.json.encode(_Names(keys=keys)) if keys else None,
+    def plan(self, row: PlannedRow, ledgerref: str) -> None:
+        """Keep a row that will be submitted."""
+        self.planned.append(row)
+        self.claims.add(row)
+        self.rows.append(
+            RowRecord(
+                row.address,
+                Verdict.PENDING,
+                ledgerref=ledgerref,
+                organization=row.organization,
+                operation=row.operation.name,
+                unique_id=row.unique_id,
+                item=row.item,
+                reference=pack_row(row),
             )
-        return RowRecord(
-            address,
-            Verdict.PENDING,
-            ledgerref=ledgerref,
-            organization=row.organization,
-            operation=row.operation.name,
-            unique_id=row.unique_id,
-            item=row.item,
-            reference=pack_names(row),
         )
 
 
@@ -102,69 +95,69 @@ class Desk:
             for start in range(0, len(raws), SLICE_ROWS):
                 piece = raws[start : start + SLICE_ROWS]
                 results = self.reader.read_many(objectname, start, piece)
-                for result, raw in zip(results, piece, strict=True):
-                    if isinstance(result, Outcome):
-                        self._refuse_unread(intake, result, raw)
-                    elif objectname == "creditor":
-                        creditors.append(self._take_creditor(intake, sender, result))
-                    else:
-                        self._take_row(intake, sender, result, creditors, seed)
+                if objectname == "creditor":
+                    creditors += [self._take_creditor(intake, sender, result) for result in results]
+                else:
+                    for result, raw in zip(results, piece, strict=True):
+                        self._take_row(intake, sender, result, raw, creditors, seed)
                 if len(raws) > SLICE_ROWS:
                     await asyncio.sleep(0)
-            if objectname == "creditor" and len(creditors) != len(raws):
-                creditors.extend([""] * (len(raws) - len(creditors)))  # an unreadable creditor row is one, too
-        _refuse_repeated(intake)
         return intake
 
-    def _refuse_unread(self, intake: Intake, outcome: Outcome, raw: msgspec.Raw) -> None:
-        intake.ledgerrefs[outcome.address] = ""
-        intake.decided[outcome.address] = outcome
-        if keys := self.reader.peek(raw, self._key_fields(outcome.address.objectname)):
-            intake.refused_keys[outcome.address] = keys
-
-    def _key_fields(self, objectname: str) -> Mapping[str, str]:
-        mapping = self.profile.objects.get(objectname)
-        return mapping.key_fields if mapping and objectname == "invoice" else {}
-
-    def _take_creditor(self, intake: Intake, sender: Sender, row: Row) -> str:
-        """Check a creditor row against the configured ones; the modern API could not take more from it."""
-        idnumber = self.profile.objects["creditor"].reply_reference(row.fields)
+    def _take_creditor(self, intake: Intake, sender: Sender, result: Row | Outcome) -> str:
+        """Check a creditor row against the configured ones, and return whom it names; no modern call takes more."""
+        if isinstance(result, Outcome):
+            intake.decide(result)
+            return ""
+        idnumber = self.profile.objects["creditor"].reply_reference(result.fields)
         known = self._directory.knows(sender, idnumber)
-        intake.creditors.append(CreditorSeen(idnumber, known, tuple(sorted(row.fields))))
-        self._count_unknown(intake, row)
+        intake.creditors.append(CreditorSeen(idnumber, known, tuple(sorted(result.fields))))
+        _count_unknown(intake, result)
         if known:
-            intake.ledgerrefs[row.address] = idnumber
-            intake.decided[row.address] = Outcome(row.address, Verdict.ACCEPTED)
+            intake.decide(Outcome(result.address, Verdict.ACCEPTED), idnumber)
         else:
             message = f"idnumber: creditor {idnumber} is not configured for this sender; ask the operator to onboard it"
-            intake.refuse(row.address, message, idnumber)
+            intake.refuse(result.address, message, idnumber)
         return idnumber
 
-    def _take_row(self, intake: Intake, sender: Sender, row: Row, creditors: Sequence[str], seed: str) -> None:
-        mapping = self.profile.objects[row.address.objectname]
-        self._count_unknown(intake, row)
-        ledgerref = mapping.reply_reference(row.fields)
-        try:
-            organization = self._directory.route(sender, mapping.creditor(row.fields), creditors)
-            translation = mapping.translate(row.fields)
-            planned = _planned(row.address, organization.id, translation, seed)
-        except RowRefused as refusal:
-            intake.refuse(row.address, str(refusal), ledgerref)
-            if keys := tuple(
-                (kind, row.fields.get(name)) for kind, name in self._key_fields(row.address.objectname).items()
-            ):
-                intake.refused_keys[row.address] = tuple((kind, str(value)) for kind, value in keys if value)
+    def _take_row(
+        self,
+        intake: Intake,
+        sender: Sender,
+        result: Row | Outcome,
+        raw: msgspec.Raw,
+        creditors: Sequence[str],
+        seed: str,
+    ) -> None:
+        """Route and translate one row, or refuse it; its neighbours do not notice."""
+        if isinstance(result, Outcome):
+            intake.decide(result, names=self._names_in(result.address, raw))
             return
-        intake.ledgerrefs[row.address] = ledgerref
-        intake.planned.append(planned)
+        mapping = self.profile.objects[result.address.objectname]
+        _count_unknown(intake, result)
+        ledgerref = mapping.reply_reference(result.fields)
+        try:
+            organization = self._directory.route(sender, mapping.creditor(result.fields), creditors)
+            row = _complete(result.address, organization.id, mapping.translate(result.fields), seed)
+            intake.unique_ids.claim(row)
+        except RowRefused as refusal:
+            intake.refuse(result.address, str(refusal), ledgerref, self._names_in(result.address, raw))
+        else:
+            intake.plan(row, ledgerref)
 
-    @staticmethod
-    def _count_unknown(intake: Intake, row: Row) -> None:
-        if row.unknown:
-            intake.unknown.setdefault(row.address.objectname, Counter()).update(row.unknown)
+    def _names_in(self, address: Address, raw: msgspec.Raw) -> Names:
+        """Return the names by which other rows may mean a refused invoice, as far as they can be read."""
+        if address.objectname != "invoice" or "invoice" not in self.profile.objects:
+            return ()
+        return self.reader.peek(raw, self.profile.objects["invoice"].key_fields)
 
 
-def _planned(address: Address, organization: str, translation: Translation, seed: str) -> PlannedRow:
+def _count_unknown(intake: Intake, row: Row) -> None:
+    if row.unknown:
+        intake.unknown.setdefault(row.address.objectname, Counter()).update(row.unknown)
+
+
+def _complete(address: Address, organization: str, translation: Translation, seed: str) -> PlannedRow:
     """Complete a translated row with its unique id and encode it."""
     operation, item, reference = translation.operation, translation.item, translation.reference
     if reference is not None and not reference.id and not reference.keys:
@@ -211,18 +204,23 @@ async def fingerprint(envelope: Envelope) -> str:
     return digest.hexdigest()
 
 
-def pack_names(row: PlannedRow) -> bytes | None:
+def pack_row(row: PlannedRow) -> bytes | None:
     """Encode by what names a row finds its claim or is found itself, for the journal."""
     if not row.keys and not row.reference_target:
         return None
-    names = _Names(row.keys, row.reference, row.reference_target, row.invoice_number, row.invoice_id, row.case_id)
-    return msgspec.json.encode(names)
+    packed = _Packed(row.keys, row.reference, row.reference_target, row.invoice_number, row.invoice_id, row.case_id)
+    return _encode(packed)
 
 
-class _Names(msgspec.Struct, omit_defaults=True):
+def pack_names(names: Names) -> bytes:
+    """Encode the names of a row that is not submitted."""
+    return _encode(_Packed(names))
+
+
+class _Packed(msgspec.Struct, omit_defaults=True):
     """By what names a row is known, as the journal keeps it."""
 
-    keys: tuple[tuple[str, str], ...] = ()
+    keys: Names = ()
     reference: Reference | None = None
     target: str = ""
     invoice_number: str = ""
@@ -230,7 +228,11 @@ class _Names(msgspec.Struct, omit_defaults=True):
     case_id: str = ""
 
 
-def unpack_keys(record: RowRecord) -> tuple[tuple[str, str], ...]:
+_encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder(_Packed).decode
+
+
+def unpack_names(record: RowRecord) -> Names:
     """Return the names other rows may know a journalled row by."""
     return _unpack(record).keys
 
@@ -253,19 +255,11 @@ def unpack_row(record: RowRecord, operations: Mapping[str, Operation]) -> Planne
     )
 
 
-def _unpack(record: RowRecord) -> _Names:
-    return msgspec.json.decode(record.reference, type=_Names) if record.reference else _Names()
+def _unpack(record: RowRecord) -> _Packed:
+    return _decode(record.reference) if record.reference else _Packed()
 
 
-def _with_unique_id(keys: tuple[tuple[str, str], ...], unique_id: str) -> tuple[tuple[str, str], ...]:
+def _with_unique_id(keys: Names, unique_id: str) -> Names:
     if not keys or not unique_id or any(kind == "uniqueSourceInvoiceId" for kind, _ in keys):
         return keys
     return (*keys, ("uniqueSourceInvoiceId", unique_id))
-
-
-def _refuse_repeated(intake: Intake) -> None:
-    """Refuse rows that repeat the unique id of an earlier row of the batch."""
-    if repeated := same_twice(intake.planned):
-        for address, message in repeated.items():
-            intake.refuse(address, message, intake.ledgerrefs[address])
-        intake.planned = [row for row in intake.planned if row.address not in repeated]

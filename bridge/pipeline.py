@@ -9,12 +9,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from bridge.batch import Address, Outcome
-from bridge.errors import CannotTakeNow, ChangedContent
-from bridge.folding import fold, statuscode
+from bridge.errors import CannotTakeNow
+from bridge.identity import has_lapsed, identify, refuse_changed
 from bridge.intake import Desk, Intake, fingerprint
 from bridge.journal import (
     BatchRecord,
@@ -29,17 +29,13 @@ from bridge.journal import (
 )
 from bridge.journal.patient import PatientJournal
 from bridge.legacy.body import Envelope, split
-from bridge.legacy.rendering import assemble, render_entries
 from bridge.logs import Event, get_log
-from bridge.plan import BatchClaims
+from bridge.replying import render
 from bridge.resumption import reopen
 from bridge.senders import Sender
 from bridge.work import Work, Worker
 
 log = get_log()
-
-REPLY_SLICE_ROWS = 500
-"""Rows rendered before the event loop gets a turn."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +97,8 @@ class Pipeline:
 
         Raises CallerError when the batch as a whole cannot be taken, CannotTakeNow when the bridge cannot take any.
         """
+        if self._draining:
+            raise CannotTakeNow("the bridge is stopping: send the same batch again in a minute", retry_after_seconds=30)
         deadline = self._clock() + sender.hold_seconds
         with self._holding():
             return await self._answer(sender, body, deadline)
@@ -108,13 +106,18 @@ class Pipeline:
     async def _answer(self, sender: Sender, body: bytes, deadline: float) -> Answer:
         envelope = split(body)
         content = await fingerprint(envelope)
-        identity = self._identity(sender, envelope, content)
+        identity = identify(sender, envelope.batchid, content, self._new_id)
         while True:
             if work := self._works.get((sender.id, identity)):
                 return await self._join(work, content, deadline, offline=envelope.offline)
             record = await self._books.find(sender.id, identity)
-            if record is not None and not self._lapsed(sender, record):
-                return _replay(record, content)
+            if record is not None and not has_lapsed(record, sender, self._clock()):
+                refuse_changed(record, content)
+                if record.reply is not None:
+                    log.info(Event.BATCH_REPLAYED, batch=record.id, sender=record.sender)
+                    return Answer(record.reply, record.id, replayed=True)
+                await self._reopen(record.id)
+                continue
             self._refuse_when_full()
             try:
                 work = await self._take(sender, envelope, body, (identity, content), record)
@@ -143,20 +146,20 @@ class Pipeline:
             received_at=self._clock(),
             offline=envelope.offline,
             row_count=envelope.row_count,
-            payload=body,
+            payload=None,  # the journal keeps it; an open batch need not hold it in memory as well
         )
         work = _open_work(record, desk, intake)
-        await self._open(work, intake, supersedes)
+        await self._open(work, intake, body, supersedes)
         return work
 
-    async def _open(self, work: Work, intake: Intake, supersedes: str) -> None:
+    async def _open(self, work: Work, intake: Intake, payload: bytes, supersedes: str) -> None:
         """Journal the batch and its first intents in one transaction, then set it going."""
         key = (work.record.sender, work.record.identity)
         self._works[key] = work
         work.calls = self._worker.first_calls(work)
         try:
             await self._journal.write_now(
-                OpenBatch(work.record, list(intake.in_order()), supersedes),
+                OpenBatch(replace(work.record, payload=payload), intake.rows, supersedes),
                 *(PlanCall(call.record) for call in work.calls),
                 *self._notes(work.record, intake),
             )
@@ -186,28 +189,12 @@ class Pipeline:
 
     async def _join(self, work: Work, content: str, deadline: float, *, offline: bool) -> Answer:
         """Let a repeated caller wait for the batch that is still at work."""
-        _refuse_changed(work.record, content)
+        refuse_changed(work.record, content)
         await asyncio.shield(work.opened)
         log.info(Event.BATCH_JOINED, batch=work.record.id, sender=work.record.sender)
         return await self._hold(work, deadline, offline=offline, replayed=True)
 
-    def _identity(self, sender: Sender, envelope: Envelope, content: str) -> str:
-        """Return what makes a batch the same batch again (contract, section 2.3)."""
-        if envelope.batchid and sender.batchid == "unique":
-            return BATCHID + envelope.batchid
-        if sender.resend_window_hours == 0:
-            return f"{CONTENT}{content}#{self._new_id()}"
-        return CONTENT + content
-
-    def _lapsed(self, sender: Sender, record: BatchRecord) -> bool:
-        """Tell whether sameness of content alone no longer makes a finished batch the same."""
-        if not record.identity.startswith(CONTENT) or record.reply is None:
-            return False
-        return self._clock() - record.received_at > sender.resend_window_hours * 3600
-
     def _refuse_when_full(self) -> None:
-        if self._draining:
-            raise CannotTakeNow("the bridge is stopping: send the same batch again in a minute", retry_after_seconds=30)
         if len(self._works) >= self._max_open_batches:
             raise CannotTakeNow("the bridge is full: send the same batch again later", retry_after_seconds=15)
 
@@ -231,7 +218,7 @@ class Pipeline:
             log.exception(Event.UNEXPECTED, batch=work.record.id)
 
     async def _finish(self, work: Work) -> None:
-        reply = await self._reply(work)
+        reply = await _fold(work)
         now = self._clock()
         await self._journal.write(FinishBatch(work.record.id, reply, now))
         self._observer.batch_finished(work.record.sender, work.outcomes, now - work.record.received_at)
@@ -249,7 +236,7 @@ class Pipeline:
                 await asyncio.wait(waited, timeout=patience, return_when=asyncio.FIRST_COMPLETED)
             finally:
                 release.cancel()
-        reply = work.finished.result() if work.finished.done() else await self._reply(work)
+        reply = work.finished.result() if work.finished.done() else await _fold(work)
         return Answer(reply, work.record.id, replayed)
 
     @contextmanager
@@ -264,36 +251,30 @@ class Pipeline:
             if not self._held:
                 self._unheld.set()
 
-    async def _reply(self, work: Work) -> bytes:
-        """Fold what is known now into the caller's order."""
-        outcomes = dict(work.outcomes)
-        table = work.desk.profile.reply
-        entries = fold(work.rows, outcomes)
-        errors: list[bytes] = []
-        responses: list[bytes] = []
-        for start in range(0, len(entries), REPLY_SLICE_ROWS):
-            piece = entries[start : start + REPLY_SLICE_ROWS]
-            some_errors, some_responses = render_entries(piece, table.accepted, table.pending)
-            errors += some_errors
-            responses += some_responses
-            if len(entries) > REPLY_SLICE_ROWS:
-                await asyncio.sleep(0)
-        return assemble(statuscode(entries, table), errors, responses)
-
     # --- start and stop --------------------------------------------------------------------------------------------
 
     async def resume(self) -> int:
         """Take up every batch that a stop or a crash left open; return how many."""
         batch_ids = await self._books.open_batches()
         for batch_id in batch_ids:
-            stored = await self._books.load(batch_id)
-            if stored is None or (desk := self._desks.get(stored.batch.profile)) is None:
-                log.error(Event.BATCH_PARKED, batch=batch_id, why="its profile is not configured any more")
-                continue
-            work = reopen(stored, await self._books.attempts(batch_id), desk)
-            self._works[work.record.sender, work.record.identity] = work
-            self._start(work)
+            try:
+                await self._reopen(batch_id)
+            except CannotTakeNow as reason:
+                log.warning(Event.BATCH_PARKED, batch=batch_id, why=str(reason))
         return len(batch_ids)
+
+    async def _reopen(self, batch_id: str) -> None:
+        """Set a batch going again that the journal holds open and nobody works on."""
+        stored = await self._books.load(batch_id)
+        attempts = await self._books.attempts(batch_id)
+        if stored is None or (stored.batch.sender, stored.batch.identity) in self._works:
+            return
+        desk = self._desks.get(stored.batch.profile)
+        if desk is None:
+            raise CannotTakeNow("this batch waits for its profile: let the operator restore it, then send it again")
+        work = reopen(stored, attempts, desk)
+        self._works[work.record.sender, work.record.identity] = work
+        self._start(work)
 
     @property
     def open_batches(self) -> int:
@@ -322,39 +303,19 @@ class Pipeline:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
 
-CONTENT = "content:"
-BATCHID = "batchid:"
-
-
-def _replay(record: BatchRecord, content: str) -> Answer:
-    """Return the stored answer of a finished batch."""
-    _refuse_changed(record, content)
-    if record.reply is None:
-        raise CannotTakeNow("this batch waits for the operator to restore its profile: send it again later")
-    log.info(Event.BATCH_REPLAYED, batch=record.id, sender=record.sender)
-    return Answer(record.reply, record.id, replayed=True)
-
-
-def _refuse_changed(record: BatchRecord, content: str) -> None:
-    if record.content != content:
-        raise ChangedContent(
-            f"batchid {record.batchid} was used before with other content, so nothing was submitted: send new rows "
-            'under a new batchid, or let the operator set batchid = "label" for a sender that repeats one for ever'
-        )
+async def _fold(work: Work) -> bytes:
+    """Return the reply that what is known now allows."""
+    return await render(work.rows, dict(work.outcomes), work.desk.profile.reply)
 
 
 def _open_work(record: BatchRecord, desk: Desk, intake: Intake) -> Work:
     loop = asyncio.get_running_loop()
-    claims = BatchClaims(intake.planned)
-    for address, keys in intake.refused_keys.items():
-        claims.add_refused(address, keys)
-    rows = [(row.address, row.ledgerref) for row in intake.in_order()]
     return Work(
         record=record,
         desk=desk,
-        rows=rows,
+        rows=[(row.address, row.ledgerref) for row in intake.rows],
         planned=intake.planned,
-        claims=claims,
+        claims=intake.claims,
         outcomes=dict(intake.decided),
         opened=loop.create_future(),
         finished=loop.create_future(),

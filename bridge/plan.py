@@ -7,7 +7,7 @@ one row; see `depend`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from urllib.parse import quote
 
@@ -15,6 +15,10 @@ from bridge.batch import Address, Operation, Outcome, Reference, RowRefused, Ver
 
 CASE_PLACEHOLDER = "{caseId}"
 ORGANIZATION_PLACEHOLDER = "{organizationId}"
+
+
+Names = tuple[tuple[str, str], ...]
+"""(kind, value) under which a claim is known; kind is uniqueSourceInvoiceId, invoiceNumber or ledgerref."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +38,7 @@ class PlannedRow:
     """The claim that must be found before the row can go; None when nothing is missing."""
     reference_target: str = ""
     """`invoice` or `case` for a row that belongs to a claim, also once that is found."""
-    keys: tuple[tuple[str, str], ...] = ()
+    keys: Names = ()
     """Names under which other rows of the batch may refer to this invoice."""
 
 
@@ -107,15 +111,17 @@ class Depends:
 class BatchClaims:
     """The invoices of one batch, by the names other rows may use for them."""
 
-    def __init__(self, rows: Iterable[PlannedRow]) -> None:
+    def __init__(self) -> None:
         self._known: dict[tuple[str, str, str], list[Address]] = {}
-        for row in rows:
-            for kind, value in row.keys:
-                self._known.setdefault((row.organization, kind, value), []).append(row.address)
 
-    def add_refused(self, address: Address, keys: Iterable[tuple[str, str]]) -> None:
+    def add(self, row: PlannedRow) -> None:
+        """Remember a row under its names."""
+        for kind, value in row.keys:
+            self._known.setdefault((row.organization, kind, value), []).append(row.address)
+
+    def add_refused(self, address: Address, names: Names) -> None:
         """Remember an invoice that was refused before it was planned: whoever names it is refused with it."""
-        for kind, value in keys:
+        for kind, value in names:
             self._known.setdefault(("", kind, value), []).append(address)
 
     def depend(self, organization: str, reference: Reference) -> Depends | None:
@@ -149,19 +155,20 @@ def refuse_with(invoice: Outcome, dependent: Address) -> Outcome:
     return Outcome(dependent, Verdict.REFUSED, message)
 
 
-def same_twice(rows: Iterable[PlannedRow]) -> Mapping[Address, str]:
-    """Find rows that carry a unique id an earlier row of the batch already carries; they would be one claim twice."""
-    first: dict[tuple[str, str, str], Address] = {}
-    repeated: dict[Address, str] = {}
-    for row in rows:
+class UniqueIds:
+    """The unique ids of one batch; the second row with the same one would be the same claim twice."""
+
+    def __init__(self) -> None:
+        self._holders: dict[tuple[str, str, str], Address] = {}
+
+    def claim(self, row: PlannedRow) -> None:
+        """Reserve the row's unique id; raises RowRefused when an earlier row of the batch has it."""
         if not row.unique_id:
-            continue
-        seen = first.setdefault((row.organization, row.operation.unique_id, row.unique_id), row.address)
-        if seen != row.address:
-            repeated[row.address] = (
-                f"{row.operation.unique_id}: already used by {seen} of this batch; a row is sent once"
-            )
-    return repeated
+            return
+        kind = row.operation.unique_id
+        holder = self._holders.setdefault((row.organization, kind, row.unique_id), row.address)
+        if holder != row.address:
+            raise RowRefused(f"{kind}: already used by {holder} of this batch; a row is sent once")
 
 
 def _told_apart(rows: Iterable[PlannedRow]) -> list[list[PlannedRow]]:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from bridge.batch import Address, CallState, Operation, Outcome, Verdict
 from bridge.calls import LiveCall
-from bridge.intake import Desk, unpack_keys, unpack_row
+from bridge.intake import Desk, unpack_names, unpack_row
 from bridge.journal import Attempt, CallRecord, RowRecord, StoredBatch
 from bridge.plan import BatchClaims, Draft, PlannedRow
 from bridge.work import Work
@@ -22,10 +22,12 @@ def reopen(stored: StoredBatch, attempts: Sequence[Attempt], desk: Desk) -> Work
     """
     loop = asyncio.get_running_loop()
     planned = {row.address: unpack_row(row, _operations(desk, row)) for row in stored.rows if row.operation}
-    claims = BatchClaims(planned.values())
+    claims = BatchClaims()
     for row in stored.rows:
-        if not row.operation and (keys := unpack_keys(row)):
-            claims.add_refused(row.address, keys)
+        if row.operation:
+            claims.add(planned[row.address])
+        else:
+            claims.add_refused(row.address, unpack_names(row))
     doubted = {attempt.call_id for attempt in attempts if attempt.state is CallState.IN_DOUBT}
     opened = loop.create_future()
     opened.set_result(None)

@@ -9,23 +9,12 @@ from typing import Any
 
 import msgspec
 
-_NAMES_KEPT = 4096
 BEYOND_NUMBERS = Decimal("Infinity")
 """Stands for a number too large or small for Decimal itself; no reader of numbers takes it."""
 
 
 class SpellingClash(Exception):
     """One object holds two spellings of one property, so the order they arrived in decides."""
-
-
-class Lowered(dict[str, str]):
-    """Lower-case property names, each computed once; forgets all of them rather than grow without bound."""
-
-    def __missing__(self, name: str) -> str:
-        if len(self) >= _NAMES_KEPT:
-            self.clear()
-        lowered = self[name] = name.lower()
-        return lowered
 
 
 def read_number(text: str) -> Decimal:

@@ -46,8 +46,8 @@ class RowReader:
         fast, schema = lanes
         slow = 0
         results: list[Row | Outcome] = []
-        for index, raw in enumerate(raws, start):
-            address, fields = Address(objectname, index), fast.read(raw)
+        for index, (raw, fields) in enumerate(zip(raws, fast.read_many(raws), strict=True), start):
+            address = Address(objectname, index)
             if fields is None:
                 slow += 1
                 results.append(_read_slowly(schema, address, raw))

@@ -17,13 +17,12 @@ from bridge.errors import MappingFault
 from bridge.legacy.amounts import read_decimal, read_integer
 from bridge.legacy.dates import NOT_A_DATE, read_date, read_datetime
 from bridge.legacy.faults import name_safely
-from bridge.legacy.properties import Lowered, SpellingClash
+from bridge.legacy.properties import SpellingClash
 from bridge.shape import Field, FieldType, Shape
 
 MOST_UNKNOWN = 50
 """Paths of unknown fields kept per row; a row made of nothing else must not fill the books."""
 
-_LOWERED = Lowered()
 _Unknown = Context[dict[str, None]]
 
 
@@ -42,7 +41,7 @@ class LegacyRow(Schema):
             return data
         spelled: dict[str, tuple[str, Any]] = {}
         for name, value in data.items():
-            lowered = _LOWERED[name]
+            lowered = name.lower()
             if lowered in spelled:
                 raise SpellingClash
             spelled[lowered] = (self.declared.get(lowered, name), value)

@@ -1,4 +1,4 @@
-"""What a profile's files may say, key by key (examples: `examples`); docs/mapping-language.md tells an operator the same in words.
+"""What a profile's files may say, key by key; docs/mapping-language.md tells an operator the same in words.
 
 Only the form of each file is judged here; whether its parts fit together is judged in `checks`.
 """

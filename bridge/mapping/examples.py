@@ -9,7 +9,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from bridge.batch import RowRefused, Translation
 from bridge.mapping.document import Strict, Text
@@ -30,7 +30,7 @@ class ExpectedReference(Strict):
     target: str
     id: str = ""
     into: str = ""
-    keys: dict[str, str] = {}
+    keys: dict[str, str] = Field(default_factory=dict)
 
 
 class Expected(Strict):

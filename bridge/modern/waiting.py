@@ -114,6 +114,7 @@ class Waiter:
                 if batch.finished:
                     return batch
                 failures = 0
+                began = min(began, self._clock())  # a clock set back must not mean polling without a pause
                 pause = next_delay(self._clock() - began, ceiling_seconds=self._ceiling_seconds)
 
     @contextmanager

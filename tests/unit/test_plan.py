@@ -14,11 +14,11 @@ from bridge.plan import (
     Depends,
     Draft,
     PlannedRow,
+    UniqueIds,
     draft_calls,
     halves,
     in_sequence,
     refuse_with,
-    same_twice,
     waves,
 )
 
@@ -53,6 +53,13 @@ def payment(index: int, invoice_id: str) -> PlannedRow:
 
 def action(index: int, case_id: str) -> PlannedRow:
     return PlannedRow(Address("action", index), "org", PAUSE, b"{}", case_id=case_id)
+
+
+def claims_of(*rows: PlannedRow) -> BatchClaims:
+    claims = BatchClaims()
+    for row in rows:
+        claims.add(row)
+    return claims
 
 
 @given(st.lists(st.sampled_from("abcdef"), max_size=60), st.integers(1, 7))
@@ -121,7 +128,7 @@ def test_faulty_rows_are_isolated_in_few_calls(count: int, data: st.DataObject) 
 
 def test_a_payment_finds_its_invoice_in_the_batch_by_any_name() -> None:
     """A ledgerref may be the invoice's own reference, unique id or number."""
-    claims = BatchClaims([invoice(0, "A"), invoice(1, "B")])
+    claims = claims_of(invoice(0, "A"), invoice(1, "B"))
     assert claims.depend("org", Reference("invoice", keys=(("ledgerref", "B"),))) == Depends(Address("invoice", 1))
     assert claims.depend("org", Reference("invoice", keys=(("invoiceNumber", "A"),))) == Depends(Address("invoice", 0))
     assert claims.depend("org", Reference("invoice", keys=(("uniqueSourceInvoiceId", "A"),))) is None
@@ -129,20 +136,20 @@ def test_a_payment_finds_its_invoice_in_the_batch_by_any_name() -> None:
 
 def test_an_invoice_of_another_organization_is_not_the_one_meant() -> None:
     """References do not cross organizations."""
-    claims = BatchClaims([invoice(0, "A", organization="other")])
+    claims = claims_of(invoice(0, "A", organization="other"))
     assert claims.depend("org", Reference("invoice", keys=(("invoiceNumber", "A"),))) is None
 
 
 def test_a_name_that_fits_two_invoices_of_the_batch_is_refused() -> None:
     """A payment is never booked on one of two possible claims."""
-    claims = BatchClaims([invoice(0, "A"), invoice(1, "A")])
+    claims = claims_of(invoice(0, "A"), invoice(1, "A"))
     with pytest.raises(RowRefused, match="invoice 0, invoice 1"):
         claims.depend("org", Reference("invoice", keys=(("invoiceNumber", "A"),)))
 
 
 def test_an_invoice_refused_before_routing_is_still_found() -> None:
     """Whoever names a refused invoice learns of it, although nobody knows its organization."""
-    claims = BatchClaims([])
+    claims = BatchClaims()
     claims.add_refused(Address("invoice", 3), (("invoiceNumber", "A"),))
     depends = claims.depend("org", Reference("invoice", keys=(("invoiceNumber", "A"),)))
     assert depends == Depends(Address("invoice", 3))
@@ -155,10 +162,17 @@ def test_the_refusal_of_a_dependent_row_names_the_invoice() -> None:
     assert "invoice 3" in outcome.message
 
 
-def test_a_unique_id_used_twice_in_a_batch_is_found() -> None:
-    """The second row with a unique id would be the same claim again; ids of other organizations do not matter."""
-    twin = invoice(0)
-    rows = [twin, PlannedRow(Address("invoice", 1), "org", INVOICES, b"{}", unique_id="u0"), payment(2, "i")]
-    assert list(same_twice(rows)) == [Address("invoice", 1)]
-    assert not same_twice([invoice(0), PlannedRow(Address("invoice", 1), "other", INVOICES, b"{}", unique_id="u0")])
-    assert not same_twice([action(0, "c"), action(1, "c")])
+def test_a_unique_id_used_twice_in_a_batch_is_refused() -> None:
+    """The second row with a unique id would be the same claim again; other organizations' ids do not matter."""
+    ids = UniqueIds()
+    ids.claim(invoice(0))
+    ids.claim(PlannedRow(Address("invoice", 1), "other", INVOICES, b"{}", unique_id="u0"))
+    with pytest.raises(RowRefused, match="invoice 0"):
+        ids.claim(PlannedRow(Address("invoice", 1), "org", INVOICES, b"{}", unique_id="u0"))
+
+
+def test_rows_without_a_unique_id_do_not_collide() -> None:
+    """Case actions carry none, and there may be several."""
+    ids = UniqueIds()
+    ids.claim(action(0, "c"))
+    ids.claim(action(1, "c"))

@@ -17,16 +17,29 @@ def page(content: Any, read_entry: Any = lists.invoice_from) -> Any:
 def test_invoices_are_read_under_either_name() -> None:
     """Id, case number and unique id are found under the names of every generation of the API."""
     data = [
-        {"id": "i1", "invoiceNumber": "17", "collectionCaseNumber": "178452", "status": "Open"},
-        {"invoiceId": "i2", "caseNumber": 178453, "uniqueSourceInvoiceId": "u", "caseId": "c", "batchId": "b"},
+        {
+            "id": "i1",
+            "invoiceNumber": "17",
+            "collectionCaseNumber": "178452",
+            "status": "Open",
+            "createdAt": "2025-03-09",
+        },
+        {
+            "invoiceId": "i2",
+            "caseNumber": 178453,
+            "uniqueSourceInvoiceId": "u",
+            "caseId": "c",
+            "batchId": "b",
+            "registeredAt": "2025",
+        },
         None,
         {},
     ]
     read = page({"summary": {"status": "SUCCESS", "nextPageToken": "t"}, "data": data})
     assert read.next_token == "t"
     assert read.entries == (
-        ModernInvoice("i1", "17", case_number="178452", status="OPEN"),
-        ModernInvoice("i2", "", "u", "178453", "c", "b"),
+        ModernInvoice("i1", "17", case_number="178452", status="OPEN", created_at="2025-03-09"),
+        ModernInvoice("i2", "", "u", "178453", "c", "b", created_at="2025"),
     )
 
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.modern.requests import assemble, encode_item, fill_path
+from bridge.modern.requests import assemble, encode_item, fill_path, with_field
 
 
 def decode_exactly(body: bytes) -> Any:
@@ -78,3 +78,12 @@ def test_an_id_cannot_bend_a_path() -> None:
     for wrong in ("", ".", ".."):
         with pytest.raises(ValueError, match="caseId"):
             fill_path("/cases/{caseId}", caseId=wrong)
+
+
+@given(st.dictionaries(st.sampled_from(["amount", "note"]), st.integers() | st.text(max_size=3)), st.text(max_size=5))
+def test_a_field_is_added_to_an_encoded_item(item: dict[str, Any], value: str) -> None:
+    """An id that was found late joins the item without touching the rest of its bytes."""
+    encoded = encode_item(item)
+    completed = with_field(encoded, "invoiceId", value)
+    assert json.loads(completed) == {"invoiceId": value} | item
+    assert completed.endswith(encoded[1:])

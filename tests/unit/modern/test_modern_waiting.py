@@ -240,6 +240,21 @@ async def test_a_wait_of_some_age_goes_on_sparsely(
     waiting.cancel()
 
 
+async def test_a_clock_that_is_set_back_only_starts_the_schedule_again(
+    reads: FakeReads, time: VirtualTime, access: Access
+) -> None:
+    """When the clock jumps back an hour, the wait polls as in its beginning, not without a pause for an hour."""
+    set_back = 0.0
+    waiter = Waiter(reads.read, clock=lambda: time.now - set_back, call_later=time.call_later)
+    reads.ready_at = time.now + 10_000
+    waiting = asyncio.create_task(waiter.wait(access, "b"))
+    await time.advance(10)
+    asked, set_back = len(reads.asked), 3600.0
+    await time.advance(20)
+    waiting.cancel()
+    assert len(reads.asked) - asked < 60
+
+
 async def test_a_cancelled_wait_leaves_nothing_behind(
     waiter: Waiter, reads: FakeReads, time: VirtualTime, access: Access
 ) -> None:

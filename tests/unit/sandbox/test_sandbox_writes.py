@@ -161,9 +161,7 @@ async def create_case(client: Any, row: dict[str, Any]) -> str:
         ("collection-list/reject collection-list/accept", "FAILED", "OPEN", "DEBT_COLLECTION_LIST_REJECTED"),
     ],
 )
-async def test_case_actions_follow_the_rules_of_a_case(
-    client, invoice, actions, last_status, case_status, sub_status
-):
+async def test_case_actions_follow_the_rules_of_a_case(client, invoice, actions, last_status, case_status, sub_status):
     """An action the case's state does not allow fails its row and leaves the case as it is."""
     case_id = await create_case(client, invoice())
     for action in actions.split():

@@ -1,0 +1,105 @@
+"""What people read: in colour and lines on a terminal, plain text when piped. Nothing here interprets markup."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from itertools import zip_longest
+from typing import Any, TextIO
+
+import msgspec
+from rich import box
+from rich.console import Console
+from rich.highlighter import JSONHighlighter
+from rich.rule import Rule
+from rich.table import Table
+from rich.text import Text
+
+from bridge.cli.layout import lay_out
+
+Cell = str | Text
+
+WIDTH = 100
+"""Columns of text that is laid out by us; a narrower terminal wraps it."""
+MARGIN = "  "
+
+
+class Screen:
+    """One stream, written to as its reader can take it."""
+
+    def __init__(self, file: TextIO | None = None) -> None:
+        self._console = Console(file=file or sys.stdout, markup=False, highlight=False, emoji=False)
+        self.plain = not self._console.is_terminal
+
+    def title(self, text: str) -> None:
+        """Begin a part."""
+        if self.plain:
+            self._print(Text(f"\n=== {text}"))
+        else:
+            self._console.print()
+            self._console.print(Rule(Text(text, style="bold"), align="left", style="cyan"), width=self._width)
+
+    def heading(self, text: str) -> None:
+        """Begin a section of a part."""
+        self._print(Text(f"\n{text}", style="bold cyan"))
+
+    def say(self, text: Cell = "") -> None:
+        """Write a line."""
+        self._print(text if isinstance(text, Text) else Text(text))
+
+    def data(self, encoded: bytes) -> None:
+        """Show JSON, short parts on one line, indented as far as a section's content."""
+        laid_out = lay_out(encoded, width=self._width - len(MARGIN))
+        lines = "\n".join(MARGIN + line for line in laid_out.splitlines())
+        self._print(JSONHighlighter()(Text(lines)))
+
+    def table(self, columns: Sequence[str], rows: Sequence[Sequence[Cell]]) -> None:
+        """Show rows under the names of their columns."""
+        if self.plain:
+            self._write_columns([columns, *rows])
+            return
+        table = Table(*columns, box=box.SIMPLE_HEAD, header_style="bold", pad_edge=False, show_edge=False)
+        for row in rows:
+            table.add_row(*row)
+        self._console.print(table, width=self._width)
+
+    @property
+    def _width(self) -> int:
+        return WIDTH if self.plain else min(WIDTH, self._console.width)
+
+    def _write_columns(self, rows: Sequence[Sequence[Cell]]) -> None:
+        """Write aligned columns that a script may cut; the last one is never filled up or wrapped."""
+        texts = [[str(cell) for cell in row] for row in rows]
+        widths = [max(map(len, column)) for column in zip_longest(*texts, fillvalue="")]
+        for row in texts:
+            line = MARGIN.join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+            self._print(Text(MARGIN + line.rstrip()))
+
+    def _print(self, text: Text) -> None:
+        # piped output is not wrapped: whoever reads it knows better where a line may end
+        self._console.print(text, soft_wrap=self.plain)
+
+
+def print_json(value: Any) -> None:
+    """Write one JSON document to stdout, for scripts; raw parts keep their digits."""
+    print(msgspec.json.format(msgspec.json.encode(value), indent=2).decode())
+
+
+def good(text: str) -> Text:
+    """Mark what went well."""
+    return Text(text, style="green")
+
+
+def bad(text: str) -> Text:
+    """Mark what somebody should look at."""
+    return Text(text, style="bold red")
+
+
+def waiting(text: str) -> Text:
+    """Mark what is not settled yet."""
+    return Text(text, style="yellow")
+
+
+def quiet(text: str) -> Text:
+    """Mark what may be skipped."""
+    return Text(text, style="dim")

@@ -1,0 +1,206 @@
+"""The bridge and the sandbox in one process, on real sockets, with a real journal file."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+from aiohttp import web
+
+from bridge.app import Bridge, Environment, open_bridge
+from bridge.sandbox import Running, SandboxOptions, running
+from bridge.settings import load_settings
+
+ROOT = Path(__file__).resolve().parents[2]
+ORG_A = "3fa85f64-5717-4562-b3fc-2c963f66afa6"
+ORG_B = "7c9e6679-7425-40de-944b-e07fc1f90ae7"
+
+CONFIG = """
+[server]
+drain_seconds = {drain_seconds}
+max_open_batches = {max_open_batches}
+max_body_mb = 4
+
+[storage]
+url = "sqlite:///{folder}/bridge.db"
+
+[modern]
+base_url = "{base_url}"
+token_url = "{token_url}"
+settle_seconds = {settle_seconds}
+request_timeout_seconds = {request_timeout_seconds}
+webhook_secrets = ["hook-secret"]
+max_rows_per_call = {max_rows_per_call}
+
+[mappings]
+folder = "{mappings}"
+
+[[organization]]
+id = "3fa85f64-5717-4562-b3fc-2c963f66afa6"
+name = "Nordlys Energi AS"
+creditors = ["984842252"]
+client_id = "nordlys"
+client_secret = "a"
+
+[[organization]]
+id = "7c9e6679-7425-40de-944b-e07fc1f90ae7"
+name = "Fjellheim Vann AS"
+creditors = ["971274190"]
+client_id = "fjellheim"
+client_secret = "b"
+
+[[sender]]
+id = "ERP-1"
+organizations = ["3fa85f64-5717-4562-b3fc-2c963f66afa6"]
+hold_seconds = {hold_seconds}
+basic = {{ username = "erp1", password = "pass1" }}
+bearer = "token1"
+
+[[sender]]
+id = "ERP-2"
+organizations = ["3fa85f64-5717-4562-b3fc-2c963f66afa6", "7c9e6679-7425-40de-944b-e07fc1f90ae7"]
+hold_seconds = {hold_seconds}
+basic = {{ username = "erp2", password = "pass2" }}
+
+[[sender]]
+id = "LABEL"
+organizations = ["3fa85f64-5717-4562-b3fc-2c963f66afa6"]
+hold_seconds = {hold_seconds}
+batchid = "label"
+bearer = "token-label"
+
+[[sender]]
+id = "NOWINDOW"
+organizations = ["3fa85f64-5717-4562-b3fc-2c963f66afa6"]
+hold_seconds = {hold_seconds}
+resend_window_hours = 0
+bearer = "token-nowindow"
+"""
+
+DEFAULTS: dict[str, object] = {
+    "drain_seconds": 2,
+    "max_open_batches": 50,
+    "settle_seconds": 0.3,
+    "request_timeout_seconds": 2,
+    "max_rows_per_call": 500,
+    "hold_seconds": 20,
+}
+
+
+@dataclass(frozen=True)
+class Reply:
+    """One answer of the bridge, as a caller sees it."""
+
+    status: int
+    headers: dict[str, str]
+    body: dict[str, Any]
+
+    @property
+    def code(self) -> int:
+        return int(self.body["statuscode"])
+
+    @property
+    def errors(self) -> dict[tuple[str, int], str]:
+        """Message of each refused row."""
+        return {(line["objectname"], line["objectindex"]): line["message"] for line in self.body["errors"]}
+
+    @property
+    def states(self) -> dict[tuple[str, int], str]:
+        """`OK`, `PENDING` or `REFUSED` of each row."""
+        states = {
+            (line["objectname"], line["objectindex"]): line["status_statuscode"] for line in self.body["responses"]
+        }
+        return states | dict.fromkeys(self.errors, "REFUSED")
+
+
+@dataclass(frozen=True)
+class World:
+    """A running bridge, its sandbox, and a caller."""
+
+    bridge: Bridge
+    sandbox: Running
+    session: aiohttp.ClientSession
+    url: str
+    folder: Path
+
+    async def post(
+        self, batch: dict[str, Any] | bytes, *, bearer: str = "token1", senderid: str = "", **headers: str
+    ) -> Reply:
+        """Send one legacy batch."""
+        sent = {"Authorization": f"Bearer {bearer}", "Content-Type": "application/json", **headers}
+        query = {"senderid": senderid} if senderid else {}
+        options: dict[str, Any] = {"data": batch} if isinstance(batch, bytes) else {"json": batch}
+        address = self.url + "/webapi/api/Batch"
+        async with self.session.post(address, params=query, headers=sent, **options) as response:
+            body = await response.json(content_type=None)
+            return Reply(response.status, {key.lower(): value for key, value in response.headers.items()}, body)
+
+    def writes(self, operation: str = "") -> list[Any]:
+        """Return the writes the sandbox was asked for, oldest first (entries of its request log)."""
+        return [
+            entry
+            for entry in self.sandbox.requests.newest()
+            if entry.method == "POST" and entry.operation != "token" and operation in ("", entry.operation)
+        ]
+
+
+Open = Callable[..., AbstractAsyncContextManager[World]]
+
+
+@pytest.fixture
+def open_world(tmp_path: Path) -> Open:
+    """Return a function that starts a bridge and, unless one is given, a sandbox; settings by keyword."""
+
+    @asynccontextmanager
+    async def opened(
+        *, sandbox: Running | None = None, environment: Environment | None = None, **settings: object
+    ) -> AsyncIterator[World]:
+        async with AsyncExitStack() as stack:
+            sandbox = sandbox or await stack.enter_async_context(running(SandboxOptions(port=0)))
+            values = DEFAULTS | settings | {"folder": tmp_path, "mappings": ROOT / "mappings"}
+            config = tmp_path / "bridge.toml"
+            config.write_text(CONFIG.format(base_url=sandbox.base_url, token_url=sandbox.token_url, **values))
+            bridge = await stack.enter_async_context(open_bridge(load_settings(config, {}), environment))
+            runner = web.AppRunner(bridge.app, handle_signals=False, access_log=None, auto_decompress=False)
+            await runner.setup()
+            stack.push_async_callback(runner.cleanup)
+            await web.TCPSite(runner, "127.0.0.1", 0).start()
+            url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+            session = await stack.enter_async_context(aiohttp.ClientSession())
+            yield World(bridge, sandbox, session, url, tmp_path)
+
+    return opened
+
+
+@pytest.fixture
+async def world(open_world: Open) -> AsyncIterator[World]:
+    """A bridge and a sandbox with quick settings."""
+    async with open_world() as opened:
+        yield opened
+
+
+def _invoice(number: str, **fields: object) -> dict[str, Any]:
+    """Return one invoice row as an ERP writes it; None leaves a field out."""
+    row = {
+        "type": "PAYMENT_REMINDER",
+        "invoiceNumber": number,
+        "originalInvoiceAmount": 1250.50,
+        "currency": "NOK",
+        "invoiceDate": "2024-01-15",
+        "dueDate": "2024-02-15",
+        "uniqueSourceInvoiceId": f"erp-{number}",
+        "debtors": [{"type": "PRIVATE", "name": "Kari Nordmann", "emails": [{"value": "kari@example.no"}]}],
+        "claims": [{"type": "PRINCIPAL", "remainingAmount": 1250.50}],
+    }
+    return {key: value for key, value in (row | fields).items() if value is not None}
+
+
+@pytest.fixture
+def invoice() -> Callable[..., dict[str, Any]]:
+    """Make invoice rows."""
+    return _invoice

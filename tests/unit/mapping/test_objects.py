@@ -1,0 +1,192 @@
+"""What the pipeline asks of one kind of row: operation, references, creditor, what is lost."""
+
+from __future__ import annotations
+
+import pytest
+
+from bridge.batch import Reference, RowRefused
+from bridge.mapping import NotCarried
+from bridge.shape import Field, FieldType
+
+TWO = """
+[fields]
+type = "text"
+owner = "text"
+ref = "text"
+number = "text"
+id = "text"
+note = "text"
+"contact.mail" = "text"
+"lines[].text" = "text"
+
+[keys]
+unique = "ref"
+number = "number"
+
+[reference]
+target = "invoice"
+id = "id"
+into = "claim"
+evidence = "assumed"
+keys = { unique = "ref", number = "number" }
+
+[[operation]]
+name = "credit"
+path = "/credits"
+evidence = "assumed"
+
+[[operation]]
+name = "pay"
+path = "/orgs/{org}/payments"
+collection = "payments"
+unique_id = "uid"
+distinct = ["claim", "uid"]
+evidence = "documented"
+
+[choose]
+field = "type"
+table = "kinds"
+absent = "pay"
+
+[table.kinds]
+rows = [
+  { code = "C", value = "credit", evidence = "assumed" },
+  { code = "P", value = "pay", evidence = "assumed" },
+  { code = "X", refused = "cannot be sent", evidence = "assumed" },
+]
+
+[[require]]
+fields = ["number"]
+evidence = "assumed"
+
+[[carry]]
+fields = ["note"]
+only = ["pay"]
+evidence = "assumed"
+
+[[drop]]
+fields = ["note"]
+only = ["credit"]
+reason = "credits have no note"
+evidence = "assumed"
+
+[[drop]]
+fields = ["contact", "lines[]"]
+reason = "nobody reads it"
+evidence = "assumed"
+"""
+TOP = 'creditor_field = "owner"\nreply_reference = ["ref", "number"]\nunknown = "reject"'
+
+
+@pytest.fixture
+def mapping(mapping_of):
+    """A mapping with two operations."""
+    return mapping_of(TWO, TOP)
+
+
+def test_the_operation_follows_the_code(mapping) -> None:
+    """A row goes where its code says, and without a code where the file says."""
+    assert [mapping.choose(row).name for row in ({"type": "c"}, {"type": "P"}, {})] == ["credit", "pay", "pay"]
+
+
+def test_operations_are_as_the_file_declares_them(mapping) -> None:
+    """Path, collection, unique id and distinct fields come from the file."""
+    pay = mapping.operations["pay"]
+
+    assert (pay.path, pay.collection, pay.unique_id, pay.distinct) == (
+        "/orgs/{org}/payments",
+        "payments",
+        "uid",
+        ("claim", "uid"),
+    )
+    assert mapping.operations["credit"].collection == ""
+
+
+@pytest.mark.parametrize(("code", "why"), [("X", "code X is refused: cannot be sent"), ("Y", "code Y is not a code")])
+def test_a_code_without_operation_refuses_the_row(mapping, code: str, why: str) -> None:
+    """A refused or unknown code refuses the row, beside everything else that is wrong with it."""
+    with pytest.raises(RowRefused) as caught:
+        mapping.translate({"type": code})
+
+    assert caught.value.faults[0] == "number: required"
+    assert caught.value.faults[1].startswith(f"type: {why}")
+
+
+def test_the_code_is_required_unless_the_file_says_what_its_absence_means(mapping_of) -> None:
+    """Without an operation for absent codes, a row without its code is refused."""
+    mapping = mapping_of(TWO.replace('absent = "pay"', ""), TOP)
+
+    with pytest.raises(RowRefused, match="^type: required$"):
+        mapping.translate({"number": "1"})
+
+
+def test_a_row_names_its_claim(mapping) -> None:
+    """The id goes into the item, too; other references come in the file's order."""
+    by_id = mapping.translate({"id": "u", "number": "1"})
+    by_names = mapping.translate({"number": "1", "ref": "r"})
+
+    assert by_id.reference == Reference("invoice", "claim", "u", (("number", "1"),))
+    assert by_id.item == {"claim": "u"}
+    assert by_names.reference == Reference("invoice", "claim", "", (("unique", "r"), ("number", "1")))
+    assert by_names.item == {}
+
+
+def test_a_row_that_names_no_claim_is_refused(mapping_of) -> None:
+    """The message says by which fields a row can name its claim."""
+    mapping = mapping_of(TWO.replace('["number"]\nevidence', '["note"]\nevidence'), TOP)
+
+    with pytest.raises(RowRefused, match="^id: required to find the invoice, or ref or number$"):
+        mapping.translate({"note": "x"})
+
+
+def test_the_names_of_a_claim_are_told(mapping) -> None:
+    """Other rows may refer to a row by its keys; absent ones are left out."""
+    assert mapping.translate({"number": "1"}).keys == (("number", "1"),)
+    assert mapping.key_fields == {"unique": "ref", "number": "number"}
+
+
+def test_creditor_and_reply_reference_come_from_the_row(mapping) -> None:
+    """The first reference that is there answers for the row; both are empty when nothing is there."""
+    assert mapping.creditor({"owner": "9"}) == "9"
+    assert mapping.reply_reference({"number": "1"}) == "1"
+    assert mapping.reply_reference({"number": "1", "ref": "r"}) == "r"
+    assert (mapping.creditor({}), mapping.reply_reference({})) == ("", "")
+
+
+def test_what_is_not_carried_is_told_with_its_reason(mapping) -> None:
+    """Every dropped field that is there is told by its path, the drops of other operations are not."""
+    row = {"type": "C", "note": "n", "contact": {"mail": "m"}, "lines": [{}, {"text": "t"}]}
+
+    assert mapping.account(row) == [
+        NotCarried("note", "credits have no note"),
+        NotCarried("contact.mail", "nobody reads it"),
+        NotCarried("lines[].text", "nobody reads it"),
+    ]
+    assert mapping.account({**row, "type": "P"})[0].field == "contact.mail"
+    assert mapping.account({"contact": {}, "lines": []}) == []
+
+
+def test_a_row_without_an_operation_still_tells_what_would_be_lost(mapping) -> None:
+    """A refused code does not hide what is dropped for every operation."""
+    assert [entry.field for entry in mapping.account({"type": "X", "note": "n", "contact": {"mail": "m"}})] == [
+        "contact.mail"
+    ]
+
+
+def test_rows_without_operations_are_only_accounted_for(profile_of) -> None:
+    """A creditor row has nothing to send; everything in it is told as not carried over."""
+    creditor = profile_of().objects["creditor"]
+
+    assert creditor.account({"id": "1"}) == [NotCarried("id", "unused")]
+
+
+def test_the_shape_is_what_the_file_declares(mapping_of) -> None:
+    """Fields keep their order and nesting; required ones and the rule for unknown ones are told to the reader."""
+    mapping = mapping_of(TWO + '\n[[rule]]\nfrom = "id"\nto = "z"\nrequired = true\nevidence = "assumed"\n', TOP)
+    fields = {field.name: field for field in mapping.shape.fields}
+
+    assert list(fields) == ["type", "owner", "ref", "number", "id", "note", "contact", "lines"]
+    assert fields["contact"] == Field("contact", fields=(Field("mail", FieldType.TEXT),))
+    assert fields["lines"] == Field("lines", fields=(Field("text", FieldType.TEXT),), many=True)
+    assert [name for name, field in fields.items() if field.required] == ["number", "id"]
+    assert mapping.shape.refuse_unknown
