@@ -153,7 +153,7 @@ def _assemble(
     )
     waiter = Waiter(
         modern.glance,
-        clock=clock,
+        clock=time.monotonic,
         jitter=environment.chance.random,
         ceiling_seconds=settings.modern.poll_ceiling_seconds,
     )

@@ -119,7 +119,10 @@ TRANSITIONS: Mapping[CallState, frozenset[CallState]] = {
         # back to PLANNED and on to REFUSED only when the write was certainly not taken (durability, rule 4)
         {CallState.SUBMITTED, CallState.DONE, CallState.IN_DOUBT, CallState.PLANNED, CallState.REFUSED}
     ),
-    CallState.SUBMITTED: frozenset({CallState.DONE}),
+    CallState.SUBMITTED: frozenset(
+        # in doubt when the finished modern batch is silent about a row that nothing else can tell of
+        {CallState.DONE, CallState.IN_DOUBT}
+    ),
     CallState.IN_DOUBT: frozenset({CallState.SUBMITTED, CallState.DONE, CallState.PLANNED, CallState.REFUSED}),
     CallState.DONE: frozenset(),
     CallState.REFUSED: frozenset(),

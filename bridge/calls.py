@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from bridge.batch import Address, CallState, Outcome, advance
 from bridge.journal import CallRecord, Claim, MoveCall
+from bridge.modern.correlation import SentRow
 from bridge.plan import Draft, PlannedRow
 
 Outcomes = Mapping[Address, Outcome]
@@ -30,6 +31,11 @@ class LiveCall:
     def rows(self) -> tuple[PlannedRow, ...]:
         """The rows in the order of the call's body."""
         return self.draft.rows
+
+    @property
+    def sent_rows(self) -> list[SentRow]:
+        """What the rows go by in the call's result."""
+        return [SentRow(row.address, row.unique_id, row.invoice_number, row.invoice_id) for row in self.rows]
 
     def moved(self, after: CallState, at: float, *, why: str = "", modern_batch: str = "") -> tuple[LiveCall, MoveCall]:
         """Return the call in its next state, and the change that makes the step durable."""

@@ -16,6 +16,7 @@ from bridge.batch import Address, Outcome, Verdict
 from bridge.calls import LiveCall, Outcomes
 from bridge.errors import ModernRefused, ModernUnreachable
 from bridge.logs import Event, get_log
+from bridge.modern.correlation import mentions
 from bridge.modern.lists import ModernInvoice, read_moment
 from bridge.modern.results import ModernBatch
 from bridge.modern.schedule import next_delay
@@ -27,6 +28,8 @@ log = get_log()
 
 CLOCK_SKEW_SECONDS = 120.0
 """How far the vendor's clock may be behind ours before one of our batches looks older than its call."""
+LOOK_UP_BY = "uniqueSourceInvoiceId"
+"""The unique id the modern API can look rows up by."""
 LOOK_CEILING_SECONDS = 10.0
 """The longest pause between two looks for a sign of arrival."""
 RETRY_CEILING_SECONDS = 60.0
@@ -113,7 +116,15 @@ class Reconciler:
             return Adopted(batch.id)
         if found := await self._invoices_of(access, call):
             return found
-        return NeverArrived() if call.draft.operation.unique_id else Parked()
+        if not call.draft.operation.unique_id:
+            return Parked()
+        return NeverArrived() if await self._can_tell(access, call) else Parked()
+
+    async def _can_tell(self, access: Access, call: LiveCall) -> bool:
+        """Tell whether having seen nothing proves anything: invoices can be looked up, other rows only by key."""
+        if call.draft.operation.unique_id == LOOK_UP_BY:
+            return True
+        return await self._answered(lambda: self.filters_by_key(access, call))
 
     async def explain_conflict(self, access: Access, call: LiveCall) -> Finding | None:
         """Explain a 409 to a call that was never tried before: it is ours already, or others hold its invoices.
@@ -132,7 +143,7 @@ class Reconciler:
         """Return the invoices the modern system holds under the rows' unique ids."""
         found = {}
         for row in rows:
-            if row.unique_id and row.operation.unique_id == "uniqueSourceInvoiceId":
+            if can_be_looked_up(row):
                 invoices = await self._modern.invoices(access, unique_source_invoice_id=row.unique_id)
                 if invoices and (not row.invoice_number or invoices[0].invoice_number in ("", row.invoice_number)):
                     found[row.address] = invoices[0]
@@ -151,16 +162,25 @@ class Reconciler:
             await self._sleep(max(pause, 0.001))
 
     async def _batch_of(self, access: Access, call: LiveCall) -> ModernBatch | None:
-        """Return the oldest batch that carries the call's idempotency key."""
+        """Return the oldest batch that is the call's: by its idempotency key, else by the rows it mentions."""
         listed = await self._modern.batches(access, idempotency_key=call.id)
-        own = [batch for batch in listed if self._can_be_ours(call, batch)]
+        own = [batch for batch in listed if not _is_older(call, batch.created_at)]
+        if any(batch.idempotency_key != call.id for batch in own) and not await self.filters_by_key(access, call):
+            own = [batch for batch in own if batch.idempotency_key == call.id]
+        if not own:
+            since = call.record.planned_at - CLOCK_SKEW_SECONDS
+            recent = await self._modern.batches(access, created_since=since)
+            own = [batch for batch in recent if mentions(call.sent_rows, batch)]
         if len(own) > 1:
             log.error(Event.DOUBLED_BATCH, call=call.id, batch=call.record.batch_id, modern_batch=own[0].id)
         return min(own, key=lambda batch: read_moment(batch.created_at) or math.inf, default=None)
 
-    def _can_be_ours(self, call: LiveCall, batch: ModernBatch) -> bool:
-        """Guard against a server that ignores the filter (its header name is assumed): an older batch is not ours."""
-        return not _is_older(call, batch.created_at)
+    async def filters_by_key(self, access: Access, call: LiveCall) -> bool:
+        """Tell whether the batch list can be searched by key at all: a key that was never used must find nothing.
+
+        The header that carries the key is assumed; a server that ignores it would show us anybody's batches.
+        """
+        return not await self._modern.batches(access, idempotency_key=f"never-used-{call.id}")
 
     async def _invoices_of(self, access: Access, call: LiveCall) -> Found | None:
         """Conclude from the invoices themselves; None when no row of the call can be seen there."""
@@ -179,6 +199,11 @@ class Reconciler:
             except (ModernUnreachable, ModernRefused) as failure:
                 log.warning(Event.LOOK_UP_FAILED, why=type(failure).__name__)
             await self._sleep(min(max(next_delay(self._clock() - began) * 10, 0.1), RETRY_CEILING_SECONDS))
+
+
+def can_be_looked_up(row: PlannedRow) -> bool:
+    """Tell whether the modern API can be asked for this row."""
+    return bool(row.unique_id) and row.operation.unique_id == LOOK_UP_BY
 
 
 def verdict_on(call: LiveCall, row: PlannedRow, invoice: ModernInvoice) -> Outcome:

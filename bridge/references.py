@@ -109,7 +109,7 @@ class References:
         elif claim.unique_source_invoice_id:
             found = await self._modern.cases(access, unique_source_invoice_id=claim.unique_source_invoice_id)
             cases = [case for case in found if _holds(case, claim.invoice_id)]
-        if len(cases) != 1:
+        if len(cases) != 1 or not cases[0].id.strip("."):  # a dot would bend the path it is put into
             raise RowRefused("ledgerref: the modern system shows no case for this claim; check it there")
         return replace(claim, case_number=cases[0].number, case_id=cases[0].id)
 

@@ -17,13 +17,13 @@ from bridge.journal.patient import PatientJournal
 from bridge.logs import Event, get_log
 from bridge.modern.answers import Answer, Conflict, NotTaken, Refused, Taken, TakenAtOnce, Unknown
 from bridge.modern.client import ModernClient
-from bridge.modern.correlation import SentRow, blame, correlate
+from bridge.modern.correlation import blame, correlate
 from bridge.modern.requests import assemble
 from bridge.modern.results import ModernBatch
 from bridge.modern.tokens import Access
 from bridge.modern.waiting import Waiter
 from bridge.plan import Draft, PlannedRow, halves
-from bridge.reconcile import Adopted, Found, NeverArrived, Parked, Reconciler, verdict_on
+from bridge.reconcile import Adopted, Found, NeverArrived, Parked, Reconciler, can_be_looked_up, verdict_on
 
 log = get_log()
 
@@ -174,15 +174,20 @@ class Submitter:
 
     async def _conclude(self, call: LiveCall, result: ModernBatch) -> Outcomes:
         """Turn a finished modern batch into the verdict on every row of the call."""
-        told = correlate(_sent(call), result)
+        told = correlate(call.sent_rows, result)
         silent = [row for row in call.rows if row.address not in told.outcomes]
         decided = dict(told.outcomes)
-        decided |= await self._look_up_unmentioned(call, silent)
+        decided |= await self._look_up_unmentioned(call, [row for row in silent if can_be_looked_up(row)])
         decided |= await self._look_up_duplicates(call, decided)
-        return await self._finish(call, decided.values(), why=f"modern batch {result.status}")
+        why = f"modern batch {result.status}"
+        if len(decided) == len(call.rows):
+            return await self._finish(call, decided.values(), why=why)
+        # nobody can say what became of a silent payment: refusing it might have it sent, and booked, twice
+        why += ", which does not mention every row"
+        return await self._finish(call, decided.values(), after=CallState.IN_DOUBT, why=why)
 
     async def _look_up_unmentioned(self, call: LiveCall, rows: Sequence[PlannedRow]) -> dict[Address, Outcome]:
-        """Judge rows the finished batch does not mention: by the invoice itself, where it can be looked up."""
+        """Judge invoices the finished batch does not mention by whether they exist."""
         found = await self._reconciler.look_up_patiently(self._access(call.draft.organization), rows)
         outcomes = {}
         for row in rows:
@@ -215,7 +220,7 @@ class Submitter:
     async def _refused(self, call: LiveCall, answer: Refused) -> Outcomes:
         """Refuse the faulty rows of a call that was refused as a whole, and send the others again."""
         why = f"HTTP {answer.status}"
-        named = blame(_sent(call), answer)
+        named = blame(call.sent_rows, answer)
         if len(call.rows) == 1 or answer.status == 403:  # a forbidden organization says nothing about single rows
             text = answer.text or f"the modern system refused it with {why}"
             refused = [Outcome(row.address, Verdict.REFUSED, named.get(row.address, text)) for row in call.rows]
@@ -307,8 +312,3 @@ def _decisions(call: LiveCall, outcomes: Outcomes) -> list[Change]:
     if claims := learn(call, outcomes):
         changes.append(LearnClaims(claims))
     return changes
-
-
-def _sent(call: LiveCall) -> list[SentRow]:
-    """Return what the rows of a call go by in its result."""
-    return [SentRow(row.address, row.unique_id, row.invoice_number, row.invoice_id) for row in call.rows]

@@ -12,7 +12,7 @@ from bridge.batch import OBJECTNAMES
 from bridge.errors import UnreadableBatch
 from bridge.legacy.faults import name_safely
 from bridge.legacy.properties import decode
-from bridge.legacy.scan import ScanFault, byte_of, check_piece, scan_array, scan_object
+from bridge.legacy.scan import ScanFault, check_piece, scan_array, scan_object
 from bridge.legacy.schema import Boolean
 from bridge.legacy.transfer import decode_body, inflate
 
@@ -67,14 +67,14 @@ def _split_properties(body: bytes) -> list[_Property]:
         properties = _split_object(body)
     except msgspec.ValidationError:
         raise UnreadableBatch("The body is not a JSON object: send one with the arrays of the batch.") from None
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as fault:
-        return _scan_doubtful(body, fault)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return _scan_doubtful(body)
     if len({name.lower() for name in properties}) < len(properties):
         return _scan_properties(body)
     return [_Property(name, 0, raw) for name, raw in properties.items()]
 
 
-def _scan_doubtful(body: bytes, fault: Exception) -> list[_Property]:
+def _scan_doubtful(body: bytes) -> list[_Property]:
     """Split a body that msgspec refused as a whole, unless it is no JSON in fact."""
     try:
         properties = _scan_properties(body)
@@ -83,11 +83,8 @@ def _scan_doubtful(body: bytes, fault: Exception) -> list[_Property]:
                 scan_array(bytes(one.raw), one.position)
             else:
                 check_piece(bytes(one.raw), one.position)
-    except ScanFault as found:
-        named = byte_of(fault) if isinstance(fault, msgspec.DecodeError) else None
-        raise UnreadableBatch(
-            f"The body is not JSON {_place(body, found.position if named is None else named)}."
-        ) from None
+    except ScanFault as fault:
+        raise UnreadableBatch(f"The body is not JSON {_place(body, fault.position)}: correct it there.") from None
     return properties
 
 

@@ -20,6 +20,7 @@ _STRING = re.compile(rb'"(?:[^"\\]++|\\.)*+"', re.DOTALL)
 _BARE = re.compile(rb'[^\s,\[\]{}":]++')
 # an unclosed string runs to the end, so that no byte is looked at twice
 _BRACKET = re.compile(rb'"(?:[^"\\]++|\\.)*+"?|[\[{]|[\]}]', re.DOTALL)
+_BYTE = re.compile(r"\(byte (\d+)\)")
 _HALF_PAIR = re.compile(rb"\\\\|\\u[dD][89a-fA-F][0-9a-fA-F]{2}")
 
 
@@ -75,13 +76,8 @@ def check_piece(piece: bytes, position: int) -> None:
     except RecursionError:
         return
     except msgspec.DecodeError as fault:
-        raise ScanFault(position + (byte_of(fault) or 0)) from None
-
-
-def byte_of(fault: msgspec.DecodeError) -> int | None:
-    """Return the position msgspec names, if it names one."""
-    named = re.search(r"\(byte (\d+)\)", str(fault))
-    return int(named[1]) if named else None
+        named = _BYTE.search(str(fault))
+        raise ScanFault(position + (int(named[1]) if named else len(piece))) from None
 
 
 def _scan(text: bytes, brackets: bytes, take: Callable[[int], int]) -> None:

@@ -177,7 +177,7 @@ def _gather(part: RulePart, document: ObjectDocument) -> tuple[Kind, str | None,
         if gatherers:
             raise Misfit(f"{gatherers[0].name} needs several sources: make from a list, or remove it")
         return kinds.pop(), None, part.transform
-    if gatherers != list(part.transform[:1]):
+    if len(gatherers) != 1 or part.transform[0] is not gatherers[0]:
         raise Misfit("several sources need first-of or join as the first transform, once")
     if isinstance(gatherers[0], Join):
         return Kind.TEXT, gatherers[0].separator, part.transform[1:]

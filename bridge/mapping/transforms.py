@@ -72,6 +72,7 @@ _ALREADY = frozenset(
         ("date", Kind.DATE),
         ("date-time", Kind.INSTANT),
         ("decimal", Kind.DECIMAL),
+        ("text", Kind.DATE),
         ("text", Kind.TEXT),
     }
 )

@@ -67,6 +67,13 @@ def correlate(rows: Sequence[SentRow], batch: ModernBatch) -> Correlation:
     return Correlation(outcomes, unmentioned, len(astray) + len(lost))
 
 
+def mentions(rows: Sequence[SentRow], batch: ModernBatch) -> bool:
+    """Tell whether an entry of a batch names a row by what only this row has: its unique id or invoice number."""
+    ours = {row.unique_id for row in rows} | {row.invoice_number for row in rows}
+    named = {name for entry in (*batch.succeeded, *batch.failed) for name in _identify(entry)[:2]}
+    return bool((ours & named) - {""})
+
+
 def blame(rows: Sequence[SentRow], answer: Refused | Conflict) -> dict[Address, str]:
     """Return what is wrong with each row that an error body names; empty when it names none of them."""
     names = _Names(rows)

@@ -21,7 +21,6 @@ _ROW_PATH = re.compile(
     r"^[$./]*(?:(?:invoices|payments|corrections|items)(?:\[(\d{1,9})\]|/(\d{1,9}))|\[(\d{1,9})\])[./]?(.*)$",
     re.IGNORECASE,
 )
-_DUPLICATE = re.compile(r"duplicat|duplikat|already|allerede|\bexists\b", re.IGNORECASE)
 
 
 def bounded(text: str) -> str:
@@ -36,11 +35,6 @@ def fault_text(value: Any) -> str:
         return bounded(_say(value))
     except RecursionError:  # JSON nested deeper than anybody means it
         return ""
-
-
-def says_duplicate(text: str) -> bool:
-    """Tell whether a refusal reads as "we have this already": worth a look before it is believed."""
-    return _DUPLICATE.search(text) is not None
 
 
 def read_faults(body: bytes) -> tuple[dict[str, Any], ...]:

@@ -7,9 +7,6 @@ from typing import Any
 
 import msgspec
 
-LARGEST_NUMBER = 10**18
-"""No id is a longer number; Python refuses to print one of thousands of digits."""
-
 # Floats stay text: no answer of the API is calculated with, and a number out of range must not make it unreadable.
 _decoder = msgspec.json.Decoder(float_hook=str)
 
@@ -38,7 +35,7 @@ def text(value: Any) -> str:
     """Return a string or whole number as trimmed text, anything else as an empty one."""
     if isinstance(value, str):
         return value.strip()
-    if isinstance(value, int) and not isinstance(value, bool) and abs(value) < LARGEST_NUMBER:
+    if isinstance(value, int) and not isinstance(value, bool):
         return str(value)
     return ""
 

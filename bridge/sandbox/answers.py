@@ -57,8 +57,7 @@ def break_connection(request: web.BaseRequest) -> None:
     """Reset the connection (RST, not a polite end), so that the caller cannot know what happened."""
     transport = request.transport
     if transport is None:
-        return
-    connection = transport.get_extra_info("socket")
-    if connection is not None:
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        return  # the caller has hung up already
+    linger_not_at_all = struct.pack("ii", 1, 0)
+    transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger_not_at_all)
     transport.abort()

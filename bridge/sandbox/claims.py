@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
+from functools import reduce
 from typing import Any
 
 from .lifecycle import Batch
@@ -100,11 +101,7 @@ class Invoice:
 def _claimed(row: Mapping[str, Any]) -> Decimal:
     """Add up the claims; an invoice without any is outstanding in full."""
     claims = row.get("claims") or [{"remainingAmount": row["originalInvoiceAmount"]}]
-    amounts = [Decimal(claim.get("remainingAmount", 0)) for claim in claims]
-    total = amounts[0]
-    for amount in amounts[1:]:
-        total = EXACT.add(total, amount)
-    return total
+    return reduce(EXACT.add, (Decimal(claim.get("remainingAmount", 0)) for claim in claims))
 
 
 class ActionRefused(Exception):
@@ -122,7 +119,7 @@ class _Rule:
 
 
 _BEFORE_COLLECTION = frozenset({ON_LIST, OFF_LIST})
-"""A claim in debt collection can only be withdrawn, not paused (amili-api.md 3.7)."""
+"""A claim in debt collection can only be withdrawn, not paused (from the vendor's help pages for ERP users)."""
 
 _RULES = {
     "pause": _Rule(frozenset({OPEN, PAUSED}), PAUSED, _BEFORE_COLLECTION),

@@ -27,7 +27,7 @@ async def play(stand_in: StandIn, strikes: Strikes, produce: Produce) -> web.Res
     except Refused as refusal:
         response = respond_refused(refusal, silent=stand_in.behaviour.error_body == "silent")
     for strike in strikes.all:
-        response = await _strike_after(stand_in, strike.fault, response)
+        response = await _strike_after(stand_in, strike.fault, strike.rows, response)
     return response
 
 
@@ -42,7 +42,7 @@ async def _strike_before(
         case Reset(when="late"):
             stand_in.later(fault.seconds, lambda: _accept_unheard(produce))
             raise Dropped
-        case Fail():
+        case Fail(when="before"):
             raise _failure(fault, rows)
         case Garbage(when="before"):
             return respond_garbage(fault.body, fault.status or 502, b'{"summary":{"status":"ERROR"}}')
@@ -51,12 +51,14 @@ async def _strike_before(
     return None
 
 
-async def _strike_after(stand_in: StandIn, fault: Fault, response: web.Response) -> web.Response:
+async def _strike_after(stand_in: StandIn, fault: Fault, rows: tuple[int, ...], response: web.Response) -> web.Response:
     match fault:
         case Slow(when="after"):
             await stand_in.options.sleep(fault.seconds)
         case Reset(when="after"):
             raise Dropped
+        case Fail(when="after"):
+            raise _failure(fault, rows)
         case Garbage(when="after"):
             proper = response.body if isinstance(response.body, bytes) else b""
             return respond_garbage(fault.body, fault.status or response.status, proper)

@@ -119,7 +119,7 @@ class Refuse(_Fault):
 
 
 class Fail(_Fault):
-    """The whole call gets an error status, and nothing is accepted. With `where` or `rows`: when any row matches."""
+    """The whole call gets an error status. With `where` or `rows`: when any row matches."""
 
     kind: Literal["fail"]
     status: Annotated[int, Field(ge=400, le=599)]
@@ -127,6 +127,8 @@ class Fail(_Fault):
     retry_after_seconds: Annotated[int, Field(ge=0)] | None = None
     tells_rows: bool = True
     """Whether the body names the matching rows."""
+    when: Literal["before", "after"] = "before"
+    """Instead of accepting the call, or although it was accepted."""
 
 
 class Reset(_Fault):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import signal
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
@@ -89,9 +90,20 @@ async def running(options: SandboxOptions) -> AsyncIterator[Running]:
 async def serve(options: SandboxOptions, *, ready: Callable[[str, str], None]) -> None:
     """Run until SIGTERM, SIGINT or cancellation; `ready` is told base_url and token_url once both answer."""
     async with running(options) as sandbox:
-        with _stop_signal() as stopped:
+        with _stop_signal() as stopped, _patient_collector():
             ready(sandbox.base_url, sandbox.token_url)
             await stopped.wait()
+
+
+@contextlib.contextmanager
+def _patient_collector() -> Iterator[None]:
+    """Let the garbage collector look less often: the books only grow, and it costs a third of a large call."""
+    usual = gc.get_threshold()
+    gc.set_threshold(50_000, 20, 50)
+    try:
+        yield
+    finally:
+        gc.set_threshold(*usual)
 
 
 @contextlib.contextmanager

@@ -10,7 +10,6 @@ import uuid
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from functools import lru_cache
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainValidator, ValidationError
@@ -36,7 +35,6 @@ class Violation:
     unknown: bool = False
 
 
-@lru_cache(maxsize=4096)  # the same few days come again and again, and these checks dominate a large call
 def _check_date_time(value: str) -> str:
     if not _DATE_TIME.fullmatch(value) or not _is_on_calendar(value[:19]):
         raise PydanticCustomError("date_time", "must be an RFC 3339 date-time such as 2024-02-15T00:00:00Z")

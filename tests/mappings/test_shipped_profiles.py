@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from bridge.batch import OBJECTNAMES
 from bridge.mapping import Profile, assumptions, check_targets, load_profiles, run_examples
+from bridge.mapping.examples import Reader
 from bridge.modern.wire import OPERATIONS_SCHEMAS
 
 ROOT = Path(__file__).parents[2]
@@ -18,7 +20,7 @@ profiles = pytest.mark.parametrize("profile", PROFILES.values(), ids=PROFILES)
 
 
 @profiles
-def test_every_example_holds_and_every_rule_has_one(profile: Profile, reader) -> None:
+def test_every_example_holds_and_every_rule_has_one(profile: Profile, reader: Callable[[Profile], Reader]) -> None:
     """Every example comes out as written, and every rule, code row, operation and drop is exercised."""
     assert run_examples(profile, reader(profile)) == []
 

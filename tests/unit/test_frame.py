@@ -94,3 +94,10 @@ def test_image_gets_what_it_copies() -> None:
     copied = {name for line in re.findall(r"^COPY (?!--)(.*) \S+$", text, re.MULTILINE) for name in line.split()}
     let_through = set(re.findall(r"^!(\S+)$", (ROOT / ".dockerignore").read_text(encoding="utf-8"), re.MULTILINE))
     assert copied == let_through
+
+
+def test_sandbox_is_kept_from_every_room(project: dict[str, Any]) -> None:
+    """The import rule that keeps the sandbox alone names every module of the package, so that a new one is covered."""
+    (rule,) = [c for c in project["tool"]["importlinter"]["contracts"] if c.get("source_modules") == ["bridge.sandbox"]]
+    rooms = {f"bridge.{path.stem}" for path in (ROOT / "bridge").iterdir() if not path.name.startswith("__")}
+    assert set(rule["forbidden_modules"]) == rooms - {"bridge.sandbox", "bridge.cli"}

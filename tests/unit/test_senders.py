@@ -90,6 +90,7 @@ async def test_what_was_agreed_with_a_sender(open_senders: Open) -> None:
         "Basic æ",
         "Basic " + base64.b64encode(b"erp1").decode(),
         basic("erp1:wrong"),
+        basic("erp1:pæss:word").replace("Basic ", "Basic !"),
         basic("other:pæss:word"),
         basic(":"),
         "Bearer",

@@ -4,9 +4,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
 from bridge.errors import SettingsFault
-from bridge.settings import load_settings
+from bridge.settings import ServerSettings, load_settings
 from bridge.settings.faults import word_error
 
 NORDLYS, OTHER = "3fa85f64-5717-4562-b3fc-2c963f66afa6", "7c9e6679-7425-40de-944b-e07fc1f90ae7"
@@ -283,6 +284,13 @@ def test_no_secret_in_a_fault(complain: Complain) -> None:
         BRIDGE__SERVER__PORT="hush",
     )
     assert not any(value in line for line in lines for value in ("hush", "12345678", "87654321"))
+
+
+def test_pydantic_keeps_values_to_itself() -> None:
+    """Even where one of pydantic's own errors came through, it would not show what was in the file."""
+    with pytest.raises(ValidationError) as caught:
+        ServerSettings.model_validate({"port": "hush"})
+    assert "hush" not in str(caught.value)
 
 
 def test_unforeseen_findings_are_told() -> None:

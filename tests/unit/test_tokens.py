@@ -119,6 +119,14 @@ async def test_another_claim(open_senders: Open) -> None:
             await senders.identify("ERP-1", sign(**claims))
 
 
+async def test_a_number_names_nobody(open_senders: Open) -> None:
+    """A claim must be text: the number 7 is not the sender "7"."""
+    senders = open_senders(sender("7", claim="azp"))
+    assert (await senders.identify("7", sign(azp="7"))).id == "7"
+    with pytest.raises(NotAuthenticated):
+        await senders.identify("7", sign(azp=7))
+
+
 @pytest.mark.parametrize(
     "header",
     [
@@ -136,6 +144,7 @@ async def test_another_claim(open_senders: Open) -> None:
         sign("a" * 64, "HS256"),
         sign("a" * 64, "HS256", kid=None),
         "Bearer " + jwt.encode(CLAIMS, "", "none", headers={"kid": "k1"}),
+        sign(padding="x" * 20_000),
         sign() + "x",
         sign()[:-8],
         sign().replace(".", "..", 1),

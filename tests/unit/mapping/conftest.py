@@ -42,7 +42,7 @@ def write_profile(tmp_path: Path) -> Callable[..., Path]:
 
     def write(invoice: str = "", top: str = "", *, name: str = "small", **files: str | None) -> Path:
         folder = tmp_path / "mappings" / name
-        folder.mkdir(parents=True)
+        folder.mkdir(parents=True, exist_ok=True)
         texts: dict[str, str | None] = {kind: _plain(kind) for kind in ("creditor", "invoice", "payment", "action")}
         if invoice:
             texts["invoice"] = _complete("invoice", invoice, top)

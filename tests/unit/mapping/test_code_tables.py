@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from bridge.batch import RowRefused
+from bridge.mapping import ObjectMapping
 
 FIELD = """
 [fields]
@@ -24,7 +27,7 @@ rows = [
 
 
 @pytest.fixture
-def look_up(mapping_of):
+def look_up(mapping_of: Callable[..., ObjectMapping]) -> Callable[..., object]:
     """Return a function that sends one code through a table."""
 
     def run(code: object, table: str, field_type: str = "text") -> object:
@@ -36,12 +39,12 @@ def look_up(mapping_of):
 @pytest.mark.parametrize(
     ("code", "field_type", "value"), [("P", "text", "PRIVATE"), (" p ", "text", "PRIVATE"), (2, "integer", "TWO")]
 )
-def test_a_code_becomes_its_value(look_up, code: object, field_type: str, value: str) -> None:
+def test_a_code_becomes_its_value(look_up: Callable[..., object], code: object, field_type: str, value: str) -> None:
     """Codes match in any letter case and however they are typed."""
     assert look_up(code, ROWS, field_type) == value
 
 
-def test_a_boolean_is_a_code(look_up) -> None:
+def test_a_boolean_is_a_code(look_up: Callable[..., object]) -> None:
     """The codes true and false can be looked up."""
     rows = """
     rows = [
@@ -53,29 +56,29 @@ def test_a_boolean_is_a_code(look_up) -> None:
     assert look_up(False, rows, "boolean") == "NO"
 
 
-def test_an_unmapped_code_is_refused_unless_the_table_says_otherwise(look_up) -> None:
+def test_an_unmapped_code_is_refused_unless_the_table_says_otherwise(look_up: Callable[..., object]) -> None:
     """Rejecting is the default; the message quotes the code."""
     with pytest.raises(RowRefused, match=r"^a: code X is not a code this profile knows$"):
         look_up("X", ROWS)
 
 
-def test_words_are_not_quoted_as_a_code(look_up) -> None:
+def test_words_are_not_quoted_as_a_code(look_up: Callable[..., object]) -> None:
     """What does not look like a code may be somebody's words, and is not repeated."""
     with pytest.raises(RowRefused, match=r"^a: its code is not a code this profile knows$"):
         look_up("Kari Nordmann", ROWS)
 
 
-def test_a_table_may_keep_unmapped_codes(look_up) -> None:
+def test_a_table_may_keep_unmapped_codes(look_up: Callable[..., object]) -> None:
     """With keep a code without a row passes as it is."""
     assert look_up("X", f'unmapped = "keep"\n{ROWS}') == "X"
 
 
-def test_a_table_may_give_all_other_codes_one_value(look_up) -> None:
+def test_a_table_may_give_all_other_codes_one_value(look_up: Callable[..., object]) -> None:
     """With a value every code without a row becomes that value."""
     assert look_up("X", f'unmapped = {{ value = "OTHER" }}\n{ROWS}') == "OTHER"
 
 
-def test_a_code_may_be_refused_in_words(look_up) -> None:
+def test_a_code_may_be_refused_in_words(look_up: Callable[..., object]) -> None:
     """A code that is known but cannot be carried over is refused with the file's own words."""
     rows = """
     rows = [

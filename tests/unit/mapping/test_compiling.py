@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from decimal import Decimal
 from typing import Any
 
@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bridge.batch import RowRefused
+from bridge.mapping import ObjectMapping
 
 NESTED = """
 [fields]
@@ -42,7 +43,7 @@ rows = st.fixed_dictionaries(
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(rows)
-def test_carried_fields_arrive_as_they_were(nested, row: dict[str, Any]) -> None:
+def test_carried_fields_arrive_as_they_were(nested: ObjectMapping, row: dict[str, Any]) -> None:
     """A mapping that carries every field gives an equal item that shares no list or object with the row."""
     before = copy.deepcopy(row)
 
@@ -60,7 +61,7 @@ def _containers(value: Any) -> Iterator[Any]:
 
 
 @pytest.fixture(scope="module")
-def nested(tmp_path_factory):
+def nested(tmp_path_factory: pytest.TempPathFactory) -> ObjectMapping:
     """A mapping that carries nested arrays, loaded once."""
     import tomllib
 
@@ -81,7 +82,7 @@ def _rule(**keys: str) -> str:
     )
 
 
-def test_a_value_moves_to_another_path(mapping_of) -> None:
+def test_a_value_moves_to_another_path(mapping_of: Callable[..., ObjectMapping]) -> None:
     """A rule writes into objects and numbered array elements; absent elements leave no hole."""
     mapping = mapping_of(
         '[fields]\na = "text"\nb = "text"\n'
@@ -95,7 +96,7 @@ def test_a_value_moves_to_another_path(mapping_of) -> None:
     assert mapping.translate({}).item == {}
 
 
-def test_fields_of_nested_objects_are_read(mapping_of) -> None:
+def test_fields_of_nested_objects_are_read(mapping_of: Callable[..., ObjectMapping]) -> None:
     """A path leads through objects, and a missing object is a missing value."""
     mapping = mapping_of('[fields.contact]\nmail = "text"\n' + _rule(from_='"contact.mail"', to='"mail"'))
 
@@ -103,7 +104,7 @@ def test_fields_of_nested_objects_are_read(mapping_of) -> None:
     assert mapping.translate({}).item == {}
 
 
-def test_an_array_of_values_becomes_an_array_of_objects(mapping_of) -> None:
+def test_an_array_of_values_becomes_an_array_of_objects(mapping_of: Callable[..., ObjectMapping]) -> None:
     """Elements move with their array, also into a numbered element and out of objects."""
     mapping = mapping_of(
         '[fields]\n"mails[]" = "text"\n"tags[].name" = "text"\n'
@@ -117,7 +118,7 @@ def test_an_array_of_values_becomes_an_array_of_objects(mapping_of) -> None:
     }
 
 
-def test_what_lies_outside_an_array_goes_into_each_element(mapping_of) -> None:
+def test_what_lies_outside_an_array_goes_into_each_element(mapping_of: Callable[..., ObjectMapping]) -> None:
     """A field of the row and a constant are written into every element another rule makes."""
     mapping = mapping_of(
         '[fields]\nowner = "text"\n"parts[].sum" = "decimal"\n'
@@ -132,7 +133,7 @@ def test_what_lies_outside_an_array_goes_into_each_element(mapping_of) -> None:
     assert mapping.translate({"owner": "o"}).item == {}
 
 
-def test_constants_alone_make_no_object(mapping_of) -> None:
+def test_constants_alone_make_no_object(mapping_of: Callable[..., ObjectMapping]) -> None:
     """A nested object that would hold nothing but constants and defaults is left out; the item itself is not."""
     mapping = mapping_of(
         '[fields]\ncity = "text"\ncountry = "text"\n'
@@ -147,14 +148,14 @@ def test_constants_alone_make_no_object(mapping_of) -> None:
     assert mapping.translate({"country": "SE"}).item["address"] == {"country": "SE", "kind": "HOME"}
 
 
-def test_a_default_stands_in_for_a_transform_that_gives_nothing(mapping_of) -> None:
+def test_a_default_stands_in_for_a_transform_that_gives_nothing(mapping_of: Callable[..., ObjectMapping]) -> None:
     """A default is used when the field is absent, and when nothing is left of it."""
     mapping = mapping_of('[fields]\na = "text"\n' + _rule(from_='"a"', to='"b"', transform='"digits"', default='"0"'))
 
     assert [mapping.translate(row).item["b"] for row in ({}, {"a": "x"}, {"a": "1"})] == ["0", "0", "1"]
 
 
-def test_the_first_source_that_is_there_is_taken(mapping_of) -> None:
+def test_the_first_source_that_is_there_is_taken(mapping_of: Callable[..., ObjectMapping]) -> None:
     """first-of takes the sources in the order they are written."""
     mapping = mapping_of(
         '[fields]\na = "text"\nb = "text"\nc = "text"\n'
@@ -168,7 +169,7 @@ def test_the_first_source_that_is_there_is_taken(mapping_of) -> None:
     ]
 
 
-def test_texts_are_joined(mapping_of) -> None:
+def test_texts_are_joined(mapping_of: Callable[..., ObjectMapping]) -> None:
     """join leaves absent sources out, and writes numbers as they are."""
     mapping = mapping_of(
         '[fields]\na = "text"\nb = "decimal"\n'
@@ -182,10 +183,11 @@ def test_texts_are_joined(mapping_of) -> None:
     ]
 
 
-def test_all_faults_of_a_row_are_told_once(mapping_of) -> None:
+def test_all_faults_of_a_row_are_told_once(mapping_of: Callable[..., ObjectMapping]) -> None:
     """A row is refused with every fault it has, elements by their number, each fault once."""
     mapping = mapping_of(
-        '[fields]\nid = "text"\nphone = "text"\n"people[].born" = "text"\n"people[].name" = "text"\ncontact.mail = "text"\n'
+        '[fields]\nid = "text"\nphone = "text"\ncontact.mail = "text"\n'
+        '"people[].born" = "text"\n"people[].name" = "text"\n'
         '[[require]]\nfields = ["id", "people[].name", "contact.mail"]\nevidence = "assumed"\n'
         + _rule(from_='"id"', to='"id"', required="true")
         + _rule(from_='"people[].name"', to='"people[].name"')
@@ -213,7 +215,7 @@ def test_all_faults_of_a_row_are_told_once(mapping_of) -> None:
     assert str(caught.value).count("id: required") == 1
 
 
-def test_a_required_value_must_survive_its_transform(mapping_of) -> None:
+def test_a_required_value_must_survive_its_transform(mapping_of: Callable[..., ObjectMapping]) -> None:
     """A required rule refuses the row when nothing is left of its value."""
     mapping = mapping_of('[fields]\na = "text"\n' + _rule(from_='"a"', to='"b"', transform='"digits"', required="true"))
 
@@ -221,7 +223,7 @@ def test_a_required_value_must_survive_its_transform(mapping_of) -> None:
         mapping.translate({"a": "none"})
 
 
-def test_transforms_that_change_nothing_cost_nothing(mapping_of) -> None:
+def test_transforms_that_change_nothing_cost_nothing(mapping_of: Callable[..., ObjectMapping]) -> None:
     """A transform whose result the field's type guarantees is left out; a cheap one is written in place."""
     mapping = mapping_of(
         '[fields]\na = "decimal"\nb = "date"\nc = "text"\n'
@@ -230,12 +232,12 @@ def test_transforms_that_change_nothing_cost_nothing(mapping_of) -> None:
         + _rule(from_='"c"', to='"c"', transform='"upper"')
     )
 
-    assert "try" not in mapping.source.replace("str(", "")
+    assert "try" not in mapping.source
     assert "v.upper()" in mapping.source
-    assert mapping.source.count("v = ") == 2
+    assert mapping.source.count("v = ") == 1
 
 
-def test_the_source_is_python_an_operator_can_read(nested) -> None:
+def test_the_source_is_python_an_operator_can_read(nested: ObjectMapping) -> None:
     """The compiled source is there to be looked at, also by a traceback."""
     import linecache
 

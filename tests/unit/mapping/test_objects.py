@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from bridge.batch import Reference, RowRefused
-from bridge.mapping import NotCarried
+from bridge.mapping import NotCarried, ObjectMapping, Profile
 from bridge.shape import Field, FieldType
 
 TWO = """
@@ -79,17 +81,17 @@ TOP = 'creditor_field = "owner"\nreply_reference = ["ref", "number"]\nunknown = 
 
 
 @pytest.fixture
-def mapping(mapping_of):
+def mapping(mapping_of: Callable[..., ObjectMapping]) -> ObjectMapping:
     """A mapping with two operations."""
     return mapping_of(TWO, TOP)
 
 
-def test_the_operation_follows_the_code(mapping) -> None:
+def test_the_operation_follows_the_code(mapping: ObjectMapping) -> None:
     """A row goes where its code says, and without a code where the file says."""
     assert [mapping.choose(row).name for row in ({"type": "c"}, {"type": "P"}, {})] == ["credit", "pay", "pay"]
 
 
-def test_operations_are_as_the_file_declares_them(mapping) -> None:
+def test_operations_are_as_the_file_declares_them(mapping: ObjectMapping) -> None:
     """Path, collection, unique id and distinct fields come from the file."""
     pay = mapping.operations["pay"]
 
@@ -103,7 +105,7 @@ def test_operations_are_as_the_file_declares_them(mapping) -> None:
 
 
 @pytest.mark.parametrize(("code", "why"), [("X", "code X is refused: cannot be sent"), ("Y", "code Y is not a code")])
-def test_a_code_without_operation_refuses_the_row(mapping, code: str, why: str) -> None:
+def test_a_code_without_operation_refuses_the_row(mapping: ObjectMapping, code: str, why: str) -> None:
     """A refused or unknown code refuses the row, beside everything else that is wrong with it."""
     with pytest.raises(RowRefused) as caught:
         mapping.translate({"type": code})
@@ -112,15 +114,17 @@ def test_a_code_without_operation_refuses_the_row(mapping, code: str, why: str) 
     assert caught.value.faults[1].startswith(f"type: {why}")
 
 
-def test_the_code_is_required_unless_the_file_says_what_its_absence_means(mapping_of) -> None:
+def test_the_code_is_required_unless_the_file_says_what_its_absence_means(
+    mapping_of: Callable[..., ObjectMapping],
+) -> None:
     """Without an operation for absent codes, a row without its code is refused."""
     mapping = mapping_of(TWO.replace('absent = "pay"', ""), TOP)
 
-    with pytest.raises(RowRefused, match="^type: required$"):
+    with pytest.raises(RowRefused, match=r"^type: required$"):
         mapping.translate({"number": "1"})
 
 
-def test_a_row_names_its_claim(mapping) -> None:
+def test_a_row_names_its_claim(mapping: ObjectMapping) -> None:
     """The id goes into the item, too; other references come in the file's order."""
     by_id = mapping.translate({"id": "u", "number": "1"})
     by_names = mapping.translate({"number": "1", "ref": "r"})
@@ -131,21 +135,21 @@ def test_a_row_names_its_claim(mapping) -> None:
     assert by_names.item == {}
 
 
-def test_a_row_that_names_no_claim_is_refused(mapping_of) -> None:
+def test_a_row_that_names_no_claim_is_refused(mapping_of: Callable[..., ObjectMapping]) -> None:
     """The message says by which fields a row can name its claim."""
     mapping = mapping_of(TWO.replace('["number"]\nevidence', '["note"]\nevidence'), TOP)
 
-    with pytest.raises(RowRefused, match="^id: required to find the invoice, or ref or number$"):
+    with pytest.raises(RowRefused, match=r"^id: required to find the invoice, or ref or number$"):
         mapping.translate({"note": "x"})
 
 
-def test_the_names_of_a_claim_are_told(mapping) -> None:
+def test_the_names_of_a_claim_are_told(mapping: ObjectMapping) -> None:
     """Other rows may refer to a row by its keys; absent ones are left out."""
     assert mapping.translate({"number": "1"}).keys == (("number", "1"),)
     assert mapping.key_fields == {"unique": "ref", "number": "number"}
 
 
-def test_creditor_and_reply_reference_come_from_the_row(mapping) -> None:
+def test_creditor_and_reply_reference_come_from_the_row(mapping: ObjectMapping) -> None:
     """The first reference that is there answers for the row; both are empty when nothing is there."""
     assert mapping.creditor({"owner": "9"}) == "9"
     assert mapping.reply_reference({"number": "1"}) == "1"
@@ -153,7 +157,7 @@ def test_creditor_and_reply_reference_come_from_the_row(mapping) -> None:
     assert (mapping.creditor({}), mapping.reply_reference({})) == ("", "")
 
 
-def test_what_is_not_carried_is_told_with_its_reason(mapping) -> None:
+def test_what_is_not_carried_is_told_with_its_reason(mapping: ObjectMapping) -> None:
     """Every dropped field that is there is told by its path, the drops of other operations are not."""
     row = {"type": "C", "note": "n", "contact": {"mail": "m"}, "lines": [{}, {"text": "t"}]}
 
@@ -166,21 +170,21 @@ def test_what_is_not_carried_is_told_with_its_reason(mapping) -> None:
     assert mapping.account({"contact": {}, "lines": []}) == []
 
 
-def test_a_row_without_an_operation_still_tells_what_would_be_lost(mapping) -> None:
+def test_a_row_without_an_operation_still_tells_what_would_be_lost(mapping: ObjectMapping) -> None:
     """A refused code does not hide what is dropped for every operation."""
     assert [entry.field for entry in mapping.account({"type": "X", "note": "n", "contact": {"mail": "m"}})] == [
         "contact.mail"
     ]
 
 
-def test_rows_without_operations_are_only_accounted_for(profile_of) -> None:
+def test_rows_without_operations_are_only_accounted_for(profile_of: Callable[..., Profile]) -> None:
     """A creditor row has nothing to send; everything in it is told as not carried over."""
     creditor = profile_of().objects["creditor"]
 
     assert creditor.account({"id": "1"}) == [NotCarried("id", "unused")]
 
 
-def test_the_shape_is_what_the_file_declares(mapping_of) -> None:
+def test_the_shape_is_what_the_file_declares(mapping_of: Callable[..., ObjectMapping]) -> None:
     """Fields keep their order and nesting; required ones and the rule for unknown ones are told to the reader."""
     mapping = mapping_of(TWO + '\n[[rule]]\nfrom = "id"\nto = "z"\nrequired = true\nevidence = "assumed"\n', TOP)
     fields = {field.name: field for field in mapping.shape.fields}

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import suppress
+from datetime import datetime
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -65,7 +68,9 @@ OSLO = 'time_zone = "Europe/Oslo"'
         ("Soria Moria", "text", '{ name = "country", unreadable = "leave-out" }', None),
     ],
 )
-def test_a_value_is_transformed(convert, value: object, field_type: str, transform: str, expected: object) -> None:
+def test_a_value_is_transformed(
+    convert: Callable[..., Any], value: object, field_type: str, transform: str, expected: object
+) -> None:
     """A value comes out as the transform says."""
     assert convert(value, field_type, transform) == expected
 
@@ -84,7 +89,7 @@ def test_a_value_is_transformed(convert, value: object, field_type: str, transfo
     ],
 )
 def test_a_value_that_does_not_fit_refuses_the_row(
-    convert, value: str, field_type: str, transform: str, message: str
+    convert: Callable[..., Any], value: str, field_type: str, transform: str, message: str
 ) -> None:
     """A value that cannot be transformed refuses the row; the message never repeats it."""
     with pytest.raises(RowRefused) as caught:
@@ -104,7 +109,9 @@ def test_a_value_that_does_not_fit_refuses_the_row(
         ("2024-02-15T23:30:00", "datetime", '"date"', "2024-02-15"),
     ],
 )
-def test_a_profile_may_name_its_time_zone(convert, value: str, field_type: str, transform: str, expected: str) -> None:
+def test_a_profile_may_name_its_time_zone(
+    convert: Callable[..., Any], value: str, field_type: str, transform: str, expected: str
+) -> None:
     """A wall clock gets the offset of the profile's time zone; an instant stays the same instant."""
     assert convert(value, field_type, transform, profile=OSLO) == expected
 
@@ -126,7 +133,7 @@ def test_any_text_is_read_as_a_number_or_refused(text: str) -> None:
 
 
 @given(st.datetimes())
-def test_a_wall_clock_keeps_its_date_and_time(moment) -> None:
+def test_a_wall_clock_keeps_its_date_and_time(moment: datetime) -> None:
     """Without a time zone the wall clock is sent as it was written."""
     assert read_instant(moment.isoformat(), zone=None) == moment.isoformat() + "Z"
 

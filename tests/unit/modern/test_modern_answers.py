@@ -19,7 +19,7 @@ from bridge.modern.answers import (
     Unknown,
     read_write_answer,
 )
-from bridge.modern.faults import LONGEST_TEXT, fault_text, says_duplicate
+from bridge.modern.faults import LONGEST_TEXT, fault_text
 
 NOW = 1_700_000_000.0
 ON_THE_PAGE = {
@@ -121,16 +121,6 @@ def test_409_is_a_conflict_with_its_rows() -> None:
     assert isinstance(answer, Conflict)
     assert answer.text == "already registered"
     assert answer.faults == ({"invoicenumber": "17", "message": "already registered"},)
-    assert says_duplicate(answer.text)
-
-
-@pytest.mark.parametrize(
-    ("text", "duplicate"),
-    [("DUPLICATE_INVOICE", True), ("Faktura finnes allerede", True), ("invoice exists", True), ("bad date", False)],
-)
-def test_a_refusal_as_duplicate_is_recognised(text: str, duplicate: bool) -> None:
-    """A refusal that says "we have this already" is told from the others."""
-    assert says_duplicate(text) is duplicate
 
 
 PROBLEM = {

@@ -184,6 +184,12 @@ def test_a_claimed_success_wins_over_a_failure() -> None:
     assert verdicts(correlate(payments(1), finished("PARTIAL", both, both))) == {0: "accepted"}
 
 
+def test_the_first_of_several_entries_counts() -> None:
+    """Where a list mentions a row twice, its first entry decides."""
+    twice = [{"index": 0, "caseNumber": "1"}, {"index": 0, "caseNumber": "2"}]
+    assert correlate(payments(2), finished("SUCCESS", twice)).outcomes[Address("payment", 0)].ids == {"caseNumber": "1"}
+
+
 @pytest.mark.parametrize("entry", [{"caseId": "c", "caseNumber": 1}, {"invoiceId": "new"}, {"status": "PAUSED"}])
 def test_the_only_entry_belongs_to_the_only_row(entry: dict[str, Any]) -> None:
     """A single entry without a name of a row is the single row's."""

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+from collections.abc import Callable
+from typing import Any
 
 import aiohttp
 import pytest
@@ -11,17 +14,17 @@ from bridge.sandbox import Script, read_script
 from bridge.sandbox.faults import Deck
 
 
-def fault(kind: str, operation: str | list[str] = "invoices", **more: object) -> dict[str, object]:
+def fault(kind: str, operation: str | list[str] = "invoices", **more: object) -> dict[str, Any]:
     return {"fault": [{"kind": kind, "operation": operation, **more}]}
 
 
-async def wait_for(client, condition):
+async def wait_for(client: Any, condition: Callable[[], object]) -> None:
     """Look until the condition holds, each look a round trip to the stand-in."""
     while not condition():
         await client.request("GET", client.sandbox.url + "/health")
 
 
-async def test_matching_rows_are_refused_with_the_given_text(start, invoice):
+async def test_matching_rows_are_refused_with_the_given_text(start: Any, invoice: Any) -> None:
     """A refuse fault fails the rows that match, and only those."""
     client = await start(fault("refuse", where={"invoiceNumber": "BAD-*"}, text="debtor is under guardianship"))
     batch = await client.create(invoice("F-1"), invoice("BAD-2"), invoice("F-3"))
@@ -42,7 +45,9 @@ async def test_matching_rows_are_refused_with_the_given_text(start, invoice):
         ("errors-object", {"errors": [{"field": "vat", "code": "X", "message": "no"}]}),
     ],
 )
-async def test_failed_entries_come_in_every_shape_a_vendor_might_choose(start, invoice, style, told):
+async def test_failed_entries_come_in_every_shape_a_vendor_might_choose(
+    start: Any, invoice: Any, style: Any, told: Any
+) -> None:
     """The behaviour chooses where an entry says why, whether it has an index, and whether it repeats source ids."""
     script = fault("refuse", rows=[1], text="no", field="vat", code="X")
     client = await start({**script, "behaviour": {"failed_entry": style}})
@@ -70,14 +75,16 @@ async def test_failed_entries_come_in_every_shape_a_vendor_might_choose(start, i
         ({"*": "Svensson"}, False),
     ],
 )
-async def test_rows_are_matched_by_glob_or_regular_expression_on_any_field(start, invoice, where, struck):
+async def test_rows_are_matched_by_glob_or_regular_expression_on_any_field(
+    start: Any, invoice: Any, where: Any, struck: Any
+) -> None:
     """All conditions of a fault must hold for a row; a path walks through arrays; `*` looks everywhere."""
     client = await start(fault("refuse", where=where))
     batch = await client.create(invoice("F-1"))
     assert batch["status"] == ("FAILED" if struck else "SUCCESS")
 
 
-async def test_refused_payments_corrections_and_case_actions_change_nothing(start, invoice):
+async def test_refused_payments_corrections_and_case_actions_change_nothing(start: Any, invoice: Any) -> None:
     """A refuse fault holds back any kind of row."""
     client = await start(fault("refuse", ["payments", "corrections", "withdraw"]))
     invoice_id = (await client.create(invoice()))["succeeded"][0]["invoiceId"]
@@ -93,7 +100,7 @@ async def test_refused_payments_corrections_and_case_actions_change_nothing(star
     assert case["invoices"][0]["remainingAmount"] == 1250
 
 
-async def test_a_call_fails_with_any_status_and_retry_after(start, invoice):
+async def test_a_call_fails_with_any_status_and_retry_after(start: Any, invoice: Any) -> None:
     """A fail fault answers its status and keeps nothing; `times` ends it."""
     client = await start(fault("fail", status=429, retry_after_seconds=7, times=2))
     for _ in range(2):
@@ -103,7 +110,34 @@ async def test_a_call_fails_with_any_status_and_retry_after(start, invoice):
     assert (await client.post("/invoices", {"invoices": [invoice()]}, key="k")).status == 202
 
 
-async def test_a_call_fails_because_of_a_row_and_may_say_which(start, invoice):
+async def test_a_call_can_fail_although_it_was_accepted(start: Any, invoice: Any) -> None:
+    """A fail after acceptance keeps the batch; the same key then gets its answer."""
+    client = await start(fault("fail", status=504, when="after", times=1))
+    assert (await client.post("/invoices", {"invoices": [invoice()]}, key="k-1")).status == 504
+    again = await client.post("/invoices", {"invoices": [invoice()]}, key="k-1")
+    assert [again.json["data"]["batchId"]] == [batch.id for batch in client.sandbox.state.account(client.org).batches]
+
+
+@pytest.mark.parametrize("kind", ["slow", "reset"])
+async def test_a_call_is_accepted_though_the_caller_has_hung_up(start: Any, invoice: Any, kind: Any) -> None:
+    """A caller that loses patience during a slow answer does not undo the call."""
+    gate = Gate()
+    client = await start(sleep=gate.sleep)
+    await client.get("/batches")
+    slow = {"kind": "slow", "operation": "invoices", "seconds": 60}
+    client.sandbox.play({"fault": [slow] + ([fault("reset", when="after")["fault"][0]] if kind == "reset" else [])})
+    call = asyncio.create_task(client.post("/invoices", {"invoices": [invoice()]}))
+    await wait_for(client, lambda: gate.reached)
+    call.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await call
+    for _ in range(3):
+        await client.get("/batches")
+    gate.opened.set()
+    await wait_for(client, lambda: client.sandbox.state.account(client.org).invoices)
+
+
+async def test_a_call_fails_because_of_a_row_and_may_say_which(start: Any, invoice: Any) -> None:
     """A conditional fail names the rows that match, or with tells_rows = false nothing."""
     client = await start(fault("fail", status=422, where={"invoiceNumber": "BAD-*"}, text="no"))
     rows = [invoice("F-1"), invoice("BAD-2")]
@@ -114,14 +148,14 @@ async def test_a_call_fails_because_of_a_row_and_may_say_which(start, invoice):
     assert (await client.post("/invoices", {"invoices": rows[:1]})).status == 202
 
 
-async def test_skip_lets_the_first_requests_pass(start, invoice):
+async def test_skip_lets_the_first_requests_pass(start: Any, invoice: Any) -> None:
     """With skip = 1 and times = 1 the second matching request is struck, and no other."""
     client = await start(fault("fail", status=500, skip=1, times=1))
     statuses = [(await client.post("/invoices", {"invoices": [invoice(f"F-{n}")]})).status for n in range(4)]
     assert statuses == [202, 500, 202, 202]
 
 
-async def test_a_connection_breaks_before_acceptance(start, invoice):
+async def test_a_connection_breaks_before_acceptance(start: Any, invoice: Any) -> None:
     """A reset before leaves no trace in the books, and None in the log."""
     client = await start(fault("reset", times=1))
     with pytest.raises(aiohttp.ClientConnectionError):
@@ -131,7 +165,7 @@ async def test_a_connection_breaks_before_acceptance(start, invoice):
     assert (last.status, last.faults, last.batch_id) == (None, ("reset",), "")
 
 
-async def test_a_connection_breaks_after_acceptance(start, invoice):
+async def test_a_connection_breaks_after_acceptance(start: Any, invoice: Any) -> None:
     """A reset after keeps the batch; the same key gets its answer, the key finds it in the list."""
     client = await start(fault("reset", when="after", times=1))
     with pytest.raises(aiohttp.ClientConnectionError):
@@ -141,7 +175,7 @@ async def test_a_connection_breaks_after_acceptance(start, invoice):
     assert again.json["data"]["batchId"] == listed["batchId"]
 
 
-async def test_a_call_is_accepted_late(start, invoice):
+async def test_a_call_is_accepted_late(start: Any, invoice: Any) -> None:
     """A late reset accepts the call only when its time has come."""
     client = await start(fault("reset", when="late", seconds=0.05, times=1))
     with pytest.raises(aiohttp.ClientConnectionError):
@@ -152,12 +186,13 @@ async def test_a_call_is_accepted_late(start, invoice):
     assert client.sandbox.requests.newest(operation="invoices")[0].batch_id == account.batches[0].id
 
 
-async def test_a_late_acceptance_after_a_repetition_changes_nothing(start, invoice, fake_time):
+async def test_a_late_acceptance_after_a_repetition_changes_nothing(start: Any, invoice: Any, fake_time: Any) -> None:
     """The same key sent again in between is accepted first; a late call that is refused is refused unheard."""
     gate = Gate()
     client = await start(sleep=gate.sleep)
     client.sandbox.play(fault("reset", when="late", seconds=5, times=2))
-    for body in ({"invoices": [invoice("F-1")]}, {"invoices": []}):
+    bodies: list[dict[str, Any]] = [{"invoices": [invoice("F-1")]}, {"invoices": []}]
+    for body in bodies:
         with pytest.raises(aiohttp.ClientConnectionError):
             await client.post("/invoices", body, key="k-1")
     assert (await client.post("/invoices", {"invoices": [invoice("F-1")]}, key="k-1")).status == 202
@@ -171,17 +206,16 @@ class Gate:
     """A sleep that lasts until the gate is opened."""
 
     def __init__(self) -> None:
-        import asyncio
-
         self.opened = asyncio.Event()
-        self.passed = 0
+        self.reached = self.passed = 0
 
     async def sleep(self, _seconds: float) -> None:
+        self.reached += 1
         await self.opened.wait()
         self.passed += 1
 
 
-async def test_a_reset_forgets_late_acceptances(start, invoice):
+async def test_a_reset_forgets_late_acceptances(start: Any, invoice: Any) -> None:
     """DELETE /sandbox/state also drops what would have been accepted later."""
     gate = Gate()
     client = await start(sleep=gate.sleep)
@@ -195,7 +229,7 @@ async def test_a_reset_forgets_late_acceptances(start, invoice):
 
 
 @pytest.mark.parametrize(("when", "accepted_while_waiting"), [("before", 0), ("after", 1)])
-async def test_an_answer_takes_its_time(start, invoice, when, accepted_while_waiting):
+async def test_an_answer_takes_its_time(start: Any, invoice: Any, when: Any, accepted_while_waiting: Any) -> None:
     """A slow fault waits before the call is accepted, or between acceptance and answer."""
     counts: list[int] = []
 
@@ -212,7 +246,7 @@ async def test_an_answer_takes_its_time(start, invoice, when, accepted_while_wai
     ("body", "content_type"),
     [("html", "text/html"), ("text", "text/plain"), ("truncated", "application/json"), ("empty", "application/json")],
 )
-async def test_an_answer_is_garbage(start, invoice, body, content_type):
+async def test_an_answer_is_garbage(start: Any, invoice: Any, body: Any, content_type: Any) -> None:
     """Garbage after acceptance keeps the batch and the status, and no client can read the body."""
     client = await start(fault("garbage", body=body, times=1))
     answer = await client.post("/invoices", {"invoices": [invoice()]})
@@ -223,7 +257,7 @@ async def test_an_answer_is_garbage(start, invoice, body, content_type):
     assert len(client.sandbox.state.account(client.org).batches) == 1
 
 
-async def test_garbage_can_stand_in_for_the_whole_call(start, invoice):
+async def test_garbage_can_stand_in_for_the_whole_call(start: Any, invoice: Any) -> None:
     """Garbage before acceptance keeps nothing; its status is 502 unless given."""
     client = await start(fault("garbage", when="before", times=1))
     assert (await client.post("/invoices", {"invoices": [invoice()]})).status == 502
@@ -232,7 +266,7 @@ async def test_garbage_can_stand_in_for_the_whole_call(start, invoice):
     assert client.sandbox.state.account(client.org).batches == []
 
 
-async def test_garbage_strikes_answers_without_a_body_and_errors(start, invoice):
+async def test_garbage_strikes_answers_without_a_body_and_errors(start: Any, invoice: Any) -> None:
     """A garbled error keeps its status; a 204 has nothing to garble."""
     client = await start({"behaviour": {"case_actions": "no-content"}, **fault("garbage", "writes", body="truncated")})
     assert (await client.post("/invoices", {"invoices": []})).status == 422
@@ -243,7 +277,7 @@ async def test_garbage_strikes_answers_without_a_body_and_errors(start, invoice)
     assert (await client.post(f"/cases/{case_id}/pause", {})).status == 204
 
 
-async def test_a_result_leaves_rows_out(start, invoice):
+async def test_a_result_leaves_rows_out(start: Any, invoice: Any) -> None:
     """An unmentioned row was processed all the same."""
     client = await start(fault("unmention", rows=[1]))
     batch = await client.create(invoice("F-1"), invoice("F-2"))
@@ -252,14 +286,14 @@ async def test_a_result_leaves_rows_out(start, invoice):
     assert len((await client.get("/invoices", UniqueSourceInvoiceId="erp-F-2")).json["data"]) == 1
 
 
-async def test_a_result_comes_in_another_order(start, invoice):
+async def test_a_result_comes_in_another_order(start: Any, invoice: Any) -> None:
     """A reorder fault turns the result around."""
     client = await start(fault("reorder"))
     batch = await client.create(invoice("F-1"), invoice("F-2"), invoice("F-3"))
     assert [entry["invoiceNumber"] for entry in batch["succeeded"]] == ["F-3", "F-2", "F-1"]
 
 
-async def test_single_calls_finish_and_appear_at_their_own_pace(start, invoice, fake_time):
+async def test_single_calls_finish_and_appear_at_their_own_pace(start: Any, invoice: Any, fake_time: Any) -> None:
     """Finish and lag faults overrule the behaviour for the calls they strike."""
     script = {
         "behaviour": {"finish_after_polls": 50},
@@ -280,7 +314,7 @@ async def test_single_calls_finish_and_appear_at_their_own_pace(start, invoice, 
     assert len((await client.get("/batches")).json["data"]) == 3
 
 
-async def test_faults_strike_reads_and_tokens_too(start, invoice):
+async def test_faults_strike_reads_and_tokens_too(start: Any, invoice: Any) -> None:
     """Reads and the token service can fail as writes can; a fault that looks at rows strikes neither."""
     client = await start(
         {
@@ -301,7 +335,7 @@ async def test_faults_strike_reads_and_tokens_too(start, invoice):
         await client.get("/cases")
 
 
-async def test_faults_do_not_strike_requests_without_a_valid_token(start):
+async def test_faults_do_not_strike_requests_without_a_valid_token(start: Any) -> None:
     """A 401 uses up no fault."""
     client = await start(fault("fail", "batches", status=503, times=1))
     client.token = "stale"
@@ -314,7 +348,7 @@ def draw_many(script: Script, seed: int, operations: list[str]) -> list[bool]:
     return [bool(deck.draw(operation, [{}]).all) for operation in operations]
 
 
-def test_chance_comes_from_the_seed():
+def test_chance_comes_from_the_seed() -> None:
     """The same seed strikes the same requests, another seed others, about as often as asked for."""
     script = read_script(fault("fail", status=500, probability=0.3), source="test")
     operations = ["invoices"] * 1000
@@ -323,14 +357,14 @@ def test_chance_comes_from_the_seed():
     assert 240 < sum(draw_many(script, 1, operations)) < 360
 
 
-def test_the_luck_of_one_fault_does_not_depend_on_other_operations():
+def test_the_luck_of_one_fault_does_not_depend_on_other_operations() -> None:
     """Requests a fault does not look at leave its chances as they are."""
     script = read_script(fault("fail", status=500, probability=0.3), source="test")
     mixed = draw_many(script, 1, ["invoices", "payments"] * 500)
     assert mixed[::2] == draw_many(script, 1, ["invoices"] * 500)
 
 
-def test_a_share_strikes_some_rows_of_a_call():
+def test_a_share_strikes_some_rows_of_a_call() -> None:
     """With share = 0.1 about a tenth of the rows is struck, and a call without a struck row not at all."""
     deck = Deck(read_script(fault("refuse", share=0.1), source="test"), seed=1)
     (strike,) = deck.draw("invoices", [{}] * 1000).all

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import uuid
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -12,7 +14,7 @@ from bridge.sandbox.lifecycle import Batch, Pace, outcome_of
 from bridge.sandbox.paging import BadPageToken, cut_page
 
 
-async def test_a_batch_stays_queued_for_its_polls(start, invoice):
+async def test_a_batch_stays_queued_for_its_polls(start: Any, invoice: Any) -> None:
     """With finish_after_polls = 2 the third look at a batch sees the result."""
     client = await start({"behaviour": {"finish_after_polls": 2}})
     accepted = await client.post("/invoices", {"invoices": [invoice()]})
@@ -22,7 +24,7 @@ async def test_a_batch_stays_queued_for_its_polls(start, invoice):
     assert len(seen[2]["succeeded"]) == 1
 
 
-async def test_a_look_at_the_list_counts_as_a_poll(start, invoice):
+async def test_a_look_at_the_list_counts_as_a_poll(start: Any, invoice: Any) -> None:
     """A batch that is only watched through the list finishes too."""
     client = await start({"behaviour": {"finish_after_polls": 1}})
     await client.post("/invoices", {"invoices": [invoice()]})
@@ -30,7 +32,7 @@ async def test_a_look_at_the_list_counts_as_a_poll(start, invoice):
     assert states == ["QUEUED", "SUCCESS"]
 
 
-async def test_a_batch_finishes_by_the_clock(start, invoice, fake_time):
+async def test_a_batch_finishes_by_the_clock(start: Any, invoice: Any, fake_time: Any) -> None:
     """With finish_after_seconds a batch finishes when its time has come, though nobody polls it in between."""
     client = await start(clock=fake_time, sleep=no_sleep)
     client.sandbox.play({"behaviour": {"finish_after_seconds": 5, "finish_after_polls": 100}})
@@ -46,12 +48,12 @@ async def test_a_batch_finishes_by_the_clock(start, invoice, fake_time):
 
 async def no_sleep(_seconds: float) -> None:
     """Never wake up within a test: only looks at the clock count."""
-    import asyncio
-
     await asyncio.Event().wait()
 
 
-async def test_an_invoice_is_not_visible_before_its_batch_has_finished(start, invoice, fake_time):
+async def test_an_invoice_is_not_visible_before_its_batch_has_finished(
+    start: Any, invoice: Any, fake_time: Any
+) -> None:
     """Reads show an invoice and its case only when the batch that brings it has finished."""
     client = await start(clock=fake_time, sleep=no_sleep)
     client.sandbox.play({"behaviour": {"finish_after_seconds": 5}})
@@ -65,7 +67,7 @@ async def test_an_invoice_is_not_visible_before_its_batch_has_finished(start, in
     assert len((await client.get("/cases")).json["data"]) == 1
 
 
-async def test_lists_can_lag_behind(start, invoice, fake_time):
+async def test_lists_can_lag_behind(start: Any, invoice: Any, fake_time: Any) -> None:
     """With lists_lag_seconds a finished batch and its invoices are readable by id before the lists show them."""
     client = await start({"behaviour": {"lists_lag_seconds": 3}}, clock=fake_time)
     batch = await client.create(invoice(), key="k-1")
@@ -79,7 +81,7 @@ async def test_lists_can_lag_behind(start, invoice, fake_time):
         assert len((await client.get(path)).json["data"]) == 1
 
 
-async def test_batches_are_found_by_every_documented_filter(client, invoice):
+async def test_batches_are_found_by_every_documented_filter(client: Any, invoice: Any) -> None:
     """State, Type, SubjectId and IdempotencyKey each narrow the list of batches; names ignore letter case."""
     created = await client.create(invoice("F-1"), key="k-1")
     invoice_id = created["succeeded"][0]["invoiceId"]
@@ -101,7 +103,7 @@ async def test_batches_are_found_by_every_documented_filter(client, invoice):
     assert newest[0]["status"] == "FAILED"
 
 
-async def test_invoices_are_found_by_every_documented_filter(start, invoice, fake_time):
+async def test_invoices_are_found_by_every_documented_filter(start: Any, invoice: Any, fake_time: Any) -> None:
     """Each documented query parameter narrows the list of invoices."""
     client = await start(clock=fake_time, token_lifetime_seconds=1e6)
     await client.create(invoice("F-1"), invoice("F-2", type="NOTICE", debtors=[{"customerNumber": "C-2"}]))
@@ -130,7 +132,7 @@ async def test_invoices_are_found_by_every_documented_filter(start, invoice, fak
     ]  # fmt: skip
 
 
-async def test_cases_are_found_by_every_documented_filter(client, invoice):
+async def test_cases_are_found_by_every_documented_filter(client: Any, invoice: Any) -> None:
     """Each documented query parameter narrows the list of cases, and a case has the documented shape."""
     await client.create(invoice("F-1"), invoice("F-2", debtors=[{"name": "Nordlys AS", "customerNumber": "C-2"}]))
     first, second = (await client.get("/cases")).json["data"]
@@ -170,19 +172,19 @@ async def test_cases_are_found_by_every_documented_filter(client, invoice):
         ("/cases", {"InvoiceNumber": "F-1"}),
     ],
 )
-async def test_a_query_the_documentation_does_not_know_is_refused(client, path, params):
+async def test_a_query_the_documentation_does_not_know_is_refused(client: Any, path: Any, params: Any) -> None:
     """An unknown parameter or a value that cannot be read answers 400 naming it: it would have filtered nothing."""
     answer = await client.get(path, **params)
     assert answer.status == 400
     assert answer.errors[0]["field"] == next(iter(params))
 
 
-async def test_a_query_parameter_counts_once(client):
+async def test_a_query_parameter_counts_once(client: Any) -> None:
     """A parameter given twice answers 400."""
     assert (await client.call("GET", "/batches?State=QUEUED&state=FAILED")).status == 400
 
 
-async def test_unknown_ids_are_404(client):
+async def test_unknown_ids_are_404(client: Any) -> None:
     """A batch, an invoice or an organization nobody knows is 404."""
     assert (await client.get(f"/batches/{uuid.uuid4()}")).status == 404
     assert (await client.get(f"/invoices/{uuid.uuid4()}")).status == 404
@@ -190,7 +192,7 @@ async def test_unknown_ids_are_404(client):
     assert (await client.get("/batches")).status == 404
 
 
-async def test_only_listed_organizations_exist(start):
+async def test_only_listed_organizations_exist(start: Any) -> None:
     """With organizations given, any other is 404."""
     known = str(uuid.uuid4())
     client = await start(organizations=frozenset({known.upper()}))
@@ -199,7 +201,7 @@ async def test_only_listed_organizations_exist(start):
     assert (await client.get("/batches")).status == 200
 
 
-async def test_pages_join_up(client, invoice):
+async def test_pages_join_up(client: Any, invoice: Any) -> None:
     """Following nextPageToken shows every batch once, newest first, though new ones arrive meanwhile."""
     for number in range(7):
         await client.create(invoice(f"F-{number}"))
@@ -212,12 +214,12 @@ async def test_pages_join_up(client, invoice):
     assert numbers == [f"F-{number}" for number in reversed(range(7))]
 
 
-def make_batch(sequence: int, pace: Pace = Pace()) -> Batch:
-    return Batch(sequence, f"b{sequence}", "INVOICE", "o", 100.0, "c", "", pace, 100.0)
+def make_batch(sequence: int, pace: Pace | None = None) -> Batch:
+    return Batch(sequence, f"b{sequence}", "INVOICE", "o", 100.0, "c", "", pace or Pace(), 100.0)
 
 
 @given(st.sets(st.integers(0, 40)), st.integers(1, 7), st.booleans(), st.integers(1, 5))
-def test_paging_shows_every_match_once_and_in_order(sequences, size, newest_first, divisor):
+def test_paging_shows_every_match_once_and_in_order(sequences: Any, size: Any, newest_first: Any, divisor: Any) -> None:
     """Whatever the list, the page size and the filter: the pages joined are the matching rows in order."""
     rows = [make_batch(sequence) for sequence in sorted(sequences)]
     seen: list[int] = []
@@ -234,13 +236,13 @@ def test_paging_shows_every_match_once_and_in_order(sequences, size, newest_firs
     assert seen == sorted((row for row in sequences if row % divisor == 0), reverse=newest_first)
 
 
-def test_a_made_up_page_token_is_refused():
+def test_a_made_up_page_token_is_refused() -> None:
     """A token that is not ours raises."""
     with pytest.raises(BadPageToken):
         cut_page([], token="?", size=1, newest_first=False, matches=lambda _row: True)
 
 
-def test_whichever_comes_first_finishes_a_batch():
+def test_whichever_comes_first_finishes_a_batch() -> None:
     """Polls and seconds race; once finished a batch stays so."""
     batch = make_batch(0, Pace(after_polls=1, after_seconds=10))
     assert not batch.poll(101)
@@ -250,6 +252,6 @@ def test_whichever_comes_first_finishes_a_batch():
     assert batch.finished_at == 102
 
 
-def test_the_outcome_says_whether_all_some_or_no_rows_went_through():
+def test_the_outcome_says_whether_all_some_or_no_rows_went_through() -> None:
     """SUCCESS, PARTIAL and FAILED."""
     assert [outcome_of(2, 0), outcome_of(1, 1), outcome_of(0, 2)] == ["SUCCESS", "PARTIAL", "FAILED"]

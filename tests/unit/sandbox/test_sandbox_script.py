@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,14 +14,14 @@ EXAMPLES = sorted((Path(__file__).parents[3] / "config" / "sandbox").glob("*.tom
 
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.name)
-def test_every_example_script_loads(path):
+def test_every_example_script_loads(path: Any) -> None:
     """The examples in config/sandbox are valid and do something."""
     script = load_script(path)
     assert script.fault or script.behaviour.model_fields_set
     assert create_app(SandboxOptions(script=path))[STAND_IN].deck.script == script
 
 
-def test_there_are_examples():
+def test_there_are_examples() -> None:
     """The project ships several example scripts."""
     assert {"mixed-faults.toml", "slow.toml", "flaky.toml", "undocumented.toml"} <= {path.name for path in EXAMPLES}
 
@@ -40,7 +41,7 @@ def test_there_are_examples():
         ({"kind": "reorder", "operation": "*", "probability": 0}, "probability"),
     ],
 )
-def test_a_script_that_would_not_do_what_it_says_is_refused(fault, told):
+def test_a_script_that_would_not_do_what_it_says_is_refused(fault: Any, told: Any) -> None:
     """Unknown words and impossible values are refused, naming the key."""
     with pytest.raises(ScriptFault, match="my script") as refusal:
         read_script({"fault": [fault]}, source="my script")
@@ -48,13 +49,13 @@ def test_a_script_that_would_not_do_what_it_says_is_refused(fault, told):
     assert "fault.0" in str(refusal.value)
 
 
-def test_a_script_must_be_an_object():
+def test_a_script_must_be_an_object() -> None:
     """A script that is no table is refused."""
     with pytest.raises(ScriptFault, match="my script: script"):
         read_script([], source="my script")
 
 
-def test_a_script_file_that_cannot_be_read_is_named(tmp_path):
+def test_a_script_file_that_cannot_be_read_is_named(tmp_path: Any) -> None:
     """A missing file and a file that is not TOML are told apart, both by name."""
     with pytest.raises(ScriptFault, match=r"gone\.toml: the script file cannot be read"):
         load_script(tmp_path / "gone.toml")
@@ -64,7 +65,7 @@ def test_a_script_file_that_cannot_be_read_is_named(tmp_path):
         load_script(broken)
 
 
-async def test_scripts_are_replaced_extended_and_cleared_at_run_time(client, invoice):
+async def test_scripts_are_replaced_extended_and_cleared_at_run_time(client: Any, invoice: Any) -> None:
     """POST replaces or appends (counters of the old faults go on), DELETE clears; none of it needs a token."""
     first = {"behaviour": {"failed_entry": "reason"}, "fault": [{"kind": "reorder", "operation": "*"}]}
     answer = await client.admin("POST", "/script", json=first)
@@ -82,7 +83,7 @@ async def test_scripts_are_replaced_extended_and_cleared_at_run_time(client, inv
     assert (shown["fault"], shown["behaviour"]["entry_index"]) == ([], True)
 
 
-async def test_a_bad_script_at_run_time_changes_nothing(client):
+async def test_a_bad_script_at_run_time_changes_nothing(client: Any) -> None:
     """A script that is refused answers 400 and leaves the one in force."""
     client.sandbox.play({"fault": [{"kind": "reorder", "operation": "*"}]})
     for body in (b"{", b'{"faults":[]}'):

@@ -9,6 +9,7 @@ import json
 import os
 import signal
 from collections.abc import AsyncIterator
+from typing import Any
 
 import aiohttp
 import pytest
@@ -20,7 +21,7 @@ from bridge.sandbox.request_log import Exchange, RequestLog
 # --- tokens ---------------------------------------------------------------------------------------------------------
 
 
-async def test_a_token_has_the_documented_fields(start, fake_time):
+async def test_a_token_has_the_documented_fields(start: Any, fake_time: Any) -> None:
     """The token answer has the documented fields, as numbers."""
     client = await start(clock=fake_time, token_lifetime_seconds=60)
     token = (await client.fetch_token()).json
@@ -36,13 +37,13 @@ async def test_a_token_has_the_documented_fields(start, fake_time):
         ({"client_secret": ""}, 401, "invalid_client"),
     ],
 )
-async def test_a_wrong_grant_or_an_empty_client_gets_no_token(client, form, status, error):
+async def test_a_wrong_grant_or_an_empty_client_gets_no_token(client: Any, form: Any, status: Any, error: Any) -> None:
     """Refusals of the token service are worded as OAuth does."""
     answer = await client.fetch_token(**form)
     assert (answer.status, answer.json) == (status, {"error": error})
 
 
-async def test_only_configured_clients_get_a_token(start):
+async def test_only_configured_clients_get_a_token(start: Any) -> None:
     """With clients given, id and secret must fit."""
     client = await start(clients={"bridge": "right"})
     assert (await client.fetch_token()).status == 401
@@ -50,7 +51,7 @@ async def test_only_configured_clients_get_a_token(start):
     assert (await client.fetch_token(client_id="other", client_secret="right")).status == 401
 
 
-async def test_a_token_expires(start, fake_time):
+async def test_a_token_expires(start: Any, fake_time: Any) -> None:
     """After its lifetime a token is worth nothing, and is forgotten."""
     client = await start(clock=fake_time, token_lifetime_seconds=60)
     assert (await client.get("/batches")).status == 200
@@ -62,13 +63,13 @@ async def test_a_token_expires(start, fake_time):
 
 
 @pytest.mark.parametrize("header", ["", "Bearer", "Bearer wrong", "Basic YTpi"])
-async def test_the_api_needs_a_token(client, header):
+async def test_the_api_needs_a_token(client: Any, header: Any) -> None:
     """Without a valid bearer token the API answers 401."""
     answer = await client.request("GET", client.org_url + "/batches", headers={"Authorization": header})
     assert (answer.status, answer.json["summary"]["status"]) == (401, "ERROR")
 
 
-async def test_all_tokens_can_be_revoked(client):
+async def test_all_tokens_can_be_revoked(client: Any) -> None:
     """DELETE /sandbox/tokens makes every token stale."""
     assert (await client.get("/batches")).status == 200
     assert (await client.admin("DELETE", "/tokens")).status == 204
@@ -112,14 +113,15 @@ async def receiver() -> AsyncIterator[Receiver]:
     await runner.cleanup()
 
 
-async def settle(client, count):
+async def settle(client: Any, count: int) -> list[Any]:
     """Look until this many webhooks are written down."""
-    while len(shown := (await client.admin("GET", "/webhooks")).json["webhooks"]) < count:
-        await asyncio.sleep(0)
+    shown: list[Any] = []
+    while len(shown) < count:
+        shown = (await client.admin("GET", "/webhooks")).json["webhooks"]
     return shown
 
 
-async def test_a_finished_batch_is_told_by_a_signed_webhook(start, receiver, invoice):
+async def test_a_finished_batch_is_told_by_a_signed_webhook(start: Any, receiver: Any, invoice: Any) -> None:
     """BATCH_COMPLETED has the documented headers and envelope, and a signature over its raw body."""
     client = await start(webhook_url=receiver.url, webhook_secret="s3cret")
     batch = await client.create(invoice())
@@ -135,7 +137,7 @@ async def test_a_finished_batch_is_told_by_a_signed_webhook(start, receiver, inv
     assert await settle(client, 1) == [{"batchId": batch["batchId"], "key": event["id"], "status": 200}]
 
 
-async def test_without_a_secret_a_webhook_is_not_signed(start, receiver, invoice):
+async def test_without_a_secret_a_webhook_is_not_signed(start: Any, receiver: Any, invoice: Any) -> None:
     """No secret, no signature."""
     client = await start(webhook_url=receiver.url)
     await client.create(invoice())
@@ -143,7 +145,7 @@ async def test_without_a_secret_a_webhook_is_not_signed(start, receiver, invoice
     assert "X-Webhook-Signature" not in receiver.got[0][0]
 
 
-async def test_a_webhook_comes_when_the_batch_finishes_and_not_before(start, receiver, invoice):
+async def test_a_webhook_comes_when_the_batch_finishes_and_not_before(start: Any, receiver: Any, invoice: Any) -> None:
     """A batch that finishes by time tells of it without being asked."""
     client = await start({"behaviour": {"finish_after_seconds": 0.05}}, webhook_url=receiver.url)
     accepted = await client.post("/invoices", {"invoices": [invoice()]})
@@ -152,7 +154,9 @@ async def test_a_webhook_comes_when_the_batch_finishes_and_not_before(start, rec
     assert (await client.batch(accepted))["status"] == "SUCCESS"
 
 
-async def test_a_timer_that_fires_early_still_finishes_its_batch(start, receiver, invoice, fake_time):
+async def test_a_timer_that_fires_early_still_finishes_its_batch(
+    start: Any, receiver: Any, invoice: Any, fake_time: Any
+) -> None:
     """Where the clock lags behind the timer, the timer decides."""
     client = await start(webhook_url=receiver.url, clock=lambda: 1_700_000_000.0, sleep=fake_time.sleep)
     client.sandbox.play({"behaviour": {"finish_after_seconds": 5}})
@@ -161,7 +165,7 @@ async def test_a_timer_that_fires_early_still_finishes_its_batch(start, receiver
     assert fake_time.slept == [5]
 
 
-async def test_webhooks_are_lost_late_or_doubled(start, receiver, invoice, fake_time):
+async def test_webhooks_are_lost_late_or_doubled(start: Any, receiver: Any, invoice: Any, fake_time: Any) -> None:
     """Copies share key and body; a late one waits; a lost one is only written down."""
     client = await start(webhook_url=receiver.url, sleep=fake_time.sleep)
     client.sandbox.play(
@@ -181,7 +185,7 @@ async def test_webhooks_are_lost_late_or_doubled(start, receiver, invoice, fake_
     assert [shown["status"] for shown in await settle(client, 4)] == [None, 200, 200, 200]
 
 
-async def test_a_receiver_that_is_away_misses_its_webhook(start, invoice, unused_tcp_port):
+async def test_a_receiver_that_is_away_misses_its_webhook(start: Any, invoice: Any, unused_tcp_port: Any) -> None:
     """A webhook that cannot be delivered is not tried again."""
     client = await start(webhook_url=f"http://127.0.0.1:{unused_tcp_port}/hooks")
     await client.create(invoice())
@@ -192,7 +196,7 @@ async def test_a_receiver_that_is_away_misses_its_webhook(start, invoice, unused
 # --- admin and log --------------------------------------------------------------------------------------------------
 
 
-async def test_the_state_counts_and_can_be_reset(client, invoice):
+async def test_the_state_counts_and_can_be_reset(client: Any, invoice: Any) -> None:
     """GET /sandbox/state counts per organization and kind; DELETE starts over, tokens stay valid."""
     before = await client.create(invoice())
     state = (await client.admin("GET", "/state")).json
@@ -208,7 +212,7 @@ async def test_the_state_counts_and_can_be_reset(client, invoice):
     assert (after["batchId"], after["succeeded"]) == (before["batchId"], before["succeeded"])
 
 
-async def test_the_log_shows_requests_with_bodies_and_without_secrets(client, invoice):
+async def test_the_log_shows_requests_with_bodies_and_without_secrets(client: Any, invoice: Any) -> None:
     """Each request is logged with status, key, rows and body; credentials and tokens never."""
     await client.post("/invoices", {"invoices": [invoice("F-1"), invoice("F-2")]}, key="k-1")
     await client.post_raw("/invoices", "not json")
@@ -224,7 +228,7 @@ async def test_the_log_shows_requests_with_bodies_and_without_secrets(client, in
     assert (shown["status"], "body" in shown) == (400, False)
 
 
-def test_the_log_is_bounded_in_number_and_in_bytes():
+def test_the_log_is_bounded_in_number_and_in_bytes() -> None:
     """The oldest exchanges go when the log is full, and the oldest bodies when there are too many bytes."""
     log = RequestLog(size=3, body_bytes=10)
     exchanges = [Exchange(0.0, "invoices", "POST", f"/{number}") for number in range(5)]
@@ -240,14 +244,14 @@ def test_the_log_is_bounded_in_number_and_in_bytes():
     assert len(small._with_body) == 2
 
 
-async def test_health_answers_without_a_token(client):
+async def test_health_answers_without_a_token(client: Any) -> None:
     """GET /health is a plain ping, and is not logged."""
     answer = await client.request("GET", client.sandbox.url + "/health")
     assert (answer.status, answer.json) == (200, {"status": "ok"})
     assert client.sandbox.requests.total == 0
 
 
-async def test_unknown_paths_and_methods_answer_in_json(client):
+async def test_unknown_paths_and_methods_answer_in_json(client: Any) -> None:
     """aiohttp's own refusals are worded as the API's errors."""
     assert (await client.request("GET", client.sandbox.base_url + "/nothing")).errors == [{"message": "Not Found"}]
     answer = await client.request("GET", client.sandbox.token_url)
@@ -257,7 +261,7 @@ async def test_unknown_paths_and_methods_answer_in_json(client):
 # --- the service ----------------------------------------------------------------------------------------------------
 
 
-async def play_a_day(start, fake_time, invoice) -> tuple[str, ...]:
+async def play_a_day(start: Any, fake_time: Any, invoice: Any) -> tuple[str, ...]:
     """Do the same things each time, under faults, and return everything that was answered."""
     script = {
         "fault": [
@@ -274,18 +278,18 @@ async def play_a_day(start, fake_time, invoice) -> tuple[str, ...]:
     return (*texts, (await client.get("/cases")).text)
 
 
-async def test_equal_seeds_make_equal_runs(start, fake_time, invoice):
+async def test_equal_seeds_make_equal_runs(start: Any, fake_time: Any, invoice: Any) -> None:
     """With seed, clock and order of requests the same, every answer is the same, faults included."""
     assert await play_a_day(start, fake_time, invoice) == await play_a_day(start, fake_time, invoice)
 
 
-async def test_another_seed_makes_other_ids(start, invoice):
+async def test_another_seed_makes_other_ids(start: Any, invoice: Any) -> None:
     """Ids depend on the seed."""
     first, second = await start(seed=1), await start(seed=2)
     assert (await first.create(invoice()))["batchId"] != (await second.create(invoice()))["batchId"]
 
 
-async def test_addresses_are_those_of_the_socket():
+async def test_addresses_are_those_of_the_socket() -> None:
     """Port 0 takes a free port; the addresses name it. IPv6 hosts are bracketed."""
     async with running(SandboxOptions(port=0)) as sandbox:
         assert sandbox.base_url.endswith("/collection/v1")
@@ -294,7 +298,7 @@ async def test_addresses_are_those_of_the_socket():
         assert ":0/" not in sandbox.base_url
 
 
-async def test_serving_ends_with_a_signal():
+async def test_serving_ends_with_a_signal() -> None:
     """`serve` tells its addresses once they answer, and ends on SIGTERM."""
     told: list[tuple[str, str]] = []
     ready = asyncio.Event()
@@ -311,7 +315,7 @@ async def test_serving_ends_with_a_signal():
     await task
 
 
-async def test_stopping_ends_what_is_still_waiting(invoice, start):
+async def test_stopping_ends_what_is_still_waiting(invoice: Any, start: Any) -> None:
     """Leaving `running` cancels late acceptances and slow webhooks."""
     script = {"fault": [{"kind": "webhook", "operation": "*", "delay_seconds": 3600}]}
     client = await start(script, webhook_url="http://127.0.0.1:9/")
@@ -319,13 +323,13 @@ async def test_stopping_ends_what_is_still_waiting(invoice, start):
     assert len(client.sandbox.stand_in._tasks) == 1
 
 
-def test_the_limits_name_what_is_assumed():
+def test_the_limits_name_what_is_assumed() -> None:
     """The honest text says what is documented, what is assumed and what is not played."""
     for word in ("Documented", "Assumed", "Not played", "seed"):
         assert word in LIMITS
     assert max(map(len, LIMITS.splitlines())) <= 112
 
 
-def test_options_never_show_their_secrets():
+def test_options_never_show_their_secrets() -> None:
     """The text of the options holds no secret."""
     assert "hush" not in repr(SandboxOptions(webhook_secret="hush", clients={"hush": "hush"}))

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from bridge.sandbox import wire
 
 
-async def test_an_invoice_call_answers_202_with_the_documented_envelope(client, invoice):
+async def test_an_invoice_call_answers_202_with_the_documented_envelope(client: Any, invoice: Any) -> None:
     """A write answers 202 with summary, batchId and the batchUrl that is documented but does not lead anywhere."""
     answer = await client.post("/invoices", {"invoices": [invoice()]})
     assert answer.status == 202
@@ -25,7 +25,7 @@ async def test_an_invoice_call_answers_202_with_the_documented_envelope(client, 
     assert (await client.request("GET", answer.json["data"]["batchUrl"])).status == 404
 
 
-async def test_a_batch_shows_the_documented_fields(client, invoice):
+async def test_a_batch_shows_the_documented_fields(client: Any, invoice: Any) -> None:
     """A finished batch has the documented fields, and its success entry no unique source id."""
     batch = await client.create(invoice())
     assert list(batch) == [
@@ -38,7 +38,7 @@ async def test_a_batch_shows_the_documented_fields(client, invoice):
     assert isinstance(entry["caseNumber"], str)
 
 
-async def test_a_duplicate_unique_id_fails_its_row_and_names_the_existing_invoice(client, invoice):
+async def test_a_duplicate_unique_id_fails_its_row_and_names_the_existing_invoice(client: Any, invoice: Any) -> None:
     """A unique id that is taken fails its own row only; the message names the existing claim."""
     first = (await client.create(invoice("F-1")))["succeeded"][0]
     batch = await client.create(invoice("F-2", uniqueSourceInvoiceId="erp-F-1"), invoice("F-3"))
@@ -52,20 +52,20 @@ async def test_a_duplicate_unique_id_fails_its_row_and_names_the_existing_invoic
     assert client.sandbox.state.doubled() == []
 
 
-async def test_unique_ids_belong_to_one_organization(client, invoice):
+async def test_unique_ids_belong_to_one_organization(client: Any, invoice: Any) -> None:
     """The same unique id in another organization is another invoice."""
     await client.create(invoice())
     client.org = str(uuid.uuid4())
     assert (await client.create(invoice()))["status"] == "SUCCESS"
 
 
-async def test_a_batch_of_refused_rows_only_is_failed(client, invoice):
+async def test_a_batch_of_refused_rows_only_is_failed(client: Any, invoice: Any) -> None:
     """A batch without any success is FAILED."""
     await client.create(invoice())
     assert (await client.create(invoice()))["status"] == "FAILED"
 
 
-async def test_duplicates_can_answer_409_to_the_call(start, invoice):
+async def test_duplicates_can_answer_409_to_the_call(start: Any, invoice: Any) -> None:
     """With duplicates = "call" a taken unique id refuses the whole call, also within one call, and keeps nothing."""
     client = await start({"behaviour": {"duplicates": "call"}})
     await client.create(invoice("F-1"))
@@ -80,7 +80,7 @@ async def test_duplicates_can_answer_409_to_the_call(start, invoice):
     assert (await client.post("/corrections", correction)).status == 202
 
 
-async def test_duplicates_can_be_let_through_so_that_tests_notice_them(start, invoice):
+async def test_duplicates_can_be_let_through_so_that_tests_notice_them(start: Any, invoice: Any) -> None:
     """With duplicates = "accept" nothing is held back, and every doubled id is listed."""
     client = await start({"behaviour": {"duplicates": "accept"}})
     await client.create(invoice("F-1"), invoice("F-2"))
@@ -89,15 +89,16 @@ async def test_duplicates_can_be_let_through_so_that_tests_notice_them(start, in
     assert (doubled["kind"], doubled["id"], doubled["times"]) == ("invoices", "erp-F-1", 2)
 
 
-async def test_payments_and_corrections_lower_what_remains_to_the_last_digit(client, invoice):
+async def test_payments_and_corrections_lower_what_remains_to_the_last_digit(client: Any, invoice: Any) -> None:
     """Amounts are added up exactly and shown with their digits."""
     body = '{"invoices":[{"invoiceNumber":"BIG","originalInvoiceAmount":9007199254740993.010}]}'
     batch = await client.batch(await client.post_raw("/invoices", body))
     invoice_id = batch["succeeded"][0]["invoiceId"]
-    paid = '{"payments":[{"invoiceId":"%s","amount":0.01,"uniqueSourcePaymentId":"p1"}]}' % invoice_id.upper()
+    paid = '{"payments":[{"invoiceId":"ID","amount":0.01,"uniqueSourcePaymentId":"p1"}]}'
+    paid = paid.replace('"ID"', f'"{invoice_id.upper()}"')
     entry = (await client.batch(await client.post_raw("/payments", paid)))["succeeded"][0]
     assert entry == {"index": 0, "invoiceId": invoice_id.upper(), "uniqueSourcePaymentId": "p1"}
-    credited = '{"corrections":[{"invoiceId":"%s","amount":1}]}' % invoice_id
+    credited = '{"corrections":[{"invoiceId":"ID","amount":1}]}'.replace('"ID"', f'"{invoice_id}"')
     assert (await client.batch(await client.post_raw("/corrections", credited)))["type"] == "CORRECTION"
     shown = await client.get(f"/invoices/{invoice_id}")
     assert '"originalInvoiceAmount":9007199254740993.010' in shown.text
@@ -107,7 +108,7 @@ async def test_payments_and_corrections_lower_what_remains_to_the_last_digit(cli
     assert case["invoices"][0]["creditedAmount"] == 1
 
 
-async def test_a_payment_for_an_unknown_invoice_fails_its_row(client):
+async def test_a_payment_for_an_unknown_invoice_fails_its_row(client: Any) -> None:
     """Payments and corrections of an unknown invoiceId end in failed[]."""
     row = {"invoiceId": str(uuid.uuid4()), "amount": 5}
     for path in ("payments", "corrections"):
@@ -116,7 +117,7 @@ async def test_a_payment_for_an_unknown_invoice_fails_its_row(client):
         assert "no invoice" in batch["failed"][0]["message"]
 
 
-async def test_a_payment_sent_twice_is_booked_once(client, invoice):
+async def test_a_payment_sent_twice_is_booked_once(client: Any, invoice: Any) -> None:
     """A uniqueSourcePaymentId that was booked before fails its row and changes no amount."""
     invoice_id = (await client.create(invoice()))["succeeded"][0]["invoiceId"]
     body = {"payments": [{"invoiceId": invoice_id, "amount": 100, "uniqueSourcePaymentId": "p-1"}]}
@@ -128,7 +129,7 @@ async def test_a_payment_sent_twice_is_booked_once(client, invoice):
     assert state["resent"] == ["p-1"]
 
 
-async def test_a_claim_paid_in_full_closes_its_case(client, invoice):
+async def test_a_claim_paid_in_full_closes_its_case(client: Any, invoice: Any) -> None:
     """A payment of the rest closes the case; actions on it are refused from then on."""
     invoice_id = (await client.create(invoice()))["succeeded"][0]["invoiceId"]
     await client.post("/payments", {"payments": [{"invoiceId": invoice_id, "amount": 1250}]})
@@ -161,7 +162,9 @@ async def create_case(client: Any, row: dict[str, Any]) -> str:
         ("collection-list/reject collection-list/accept", "FAILED", "OPEN", "DEBT_COLLECTION_LIST_REJECTED"),
     ],
 )
-async def test_case_actions_follow_the_rules_of_a_case(client, invoice, actions, last_status, case_status, sub_status):
+async def test_case_actions_follow_the_rules_of_a_case(
+    client: Any, invoice: Any, actions: Any, last_status: Any, case_status: Any, sub_status: Any
+) -> None:
     """An action the case's state does not allow fails its row and leaves the case as it is."""
     case_id = await create_case(client, invoice())
     for action in actions.split():
@@ -172,7 +175,7 @@ async def test_case_actions_follow_the_rules_of_a_case(client, invoice, actions,
     assert (case["closedAt"] is not None) == (case_status == "WITHDRAWN")
 
 
-async def test_a_case_action_needs_no_body_and_a_known_case(client, invoice):
+async def test_a_case_action_needs_no_body_and_a_known_case(client: Any, invoice: Any) -> None:
     """A case action without body is one with an empty object; an unknown case is 404."""
     case_id = await create_case(client, invoice())
     assert (await client.call("POST", f"/cases/{case_id}/pause")).status == 202
@@ -181,7 +184,7 @@ async def test_a_case_action_needs_no_body_and_a_known_case(client, invoice):
     assert (await client.post(f"/cases/{case_id}/pause", pause)).status == 202
 
 
-async def test_case_actions_can_answer_204(start, invoice):
+async def test_case_actions_can_answer_204(start: Any, invoice: Any) -> None:
     """With case_actions = "no-content" an action answers 204 and opens no batch; one not allowed answers 422."""
     client = await start({"behaviour": {"case_actions": "no-content"}})
     case_id = await create_case(client, invoice())
@@ -193,7 +196,7 @@ async def test_case_actions_can_answer_204(start, invoice):
     assert (await client.admin("GET", "/state")).json["organizations"][client.org]["accepted"]["pause"] == 1
 
 
-async def test_the_same_key_and_body_answer_with_the_same_batch(client, invoice):
+async def test_the_same_key_and_body_answer_with_the_same_batch(client: Any, invoice: Any) -> None:
     """A repeated key with the same content, however it is spelt, opens no second batch."""
     first = await client.post("/invoices", {"invoices": [invoice()]}, key="k-1")
     reversed_row = dict(reversed(invoice().items()))
@@ -205,7 +208,7 @@ async def test_the_same_key_and_body_answer_with_the_same_batch(client, invoice)
     assert [exchange.replayed for exchange in client.sandbox.requests.newest()[1:3]] == [False, True]
 
 
-async def test_the_same_key_with_another_request_is_409(client, invoice):
+async def test_the_same_key_with_another_request_is_409(client: Any, invoice: Any) -> None:
     """A key belongs to one body and one path; it says nothing in another organization."""
     await client.post("/invoices", {"invoices": [invoice("F-1")]}, key="k-1")
     assert (await client.post("/invoices", {"invoices": [invoice("F-2")]}, key="k-1")).status == 409
@@ -215,7 +218,7 @@ async def test_the_same_key_with_another_request_is_409(client, invoice):
     assert (await client.post("/invoices", {"invoices": [invoice("F-2")]}, key="k-1")).status == 202
 
 
-async def test_keys_can_mean_nothing(start, invoice):
+async def test_keys_can_mean_nothing(start: Any, invoice: Any) -> None:
     """With idempotency = "ignore" a key neither replays nor finds a batch, and corrections double."""
     client = await start({"behaviour": {"idempotency": "ignore"}})
     invoice_id = (await client.create(invoice()))["succeeded"][0]["invoiceId"]
@@ -226,7 +229,7 @@ async def test_keys_can_mean_nothing(start, invoice):
     assert (await client.admin("GET", "/state")).json["repeated"] == {"corrections": 1}
 
 
-async def test_the_idempotency_header_has_a_configurable_name(start, invoice):
+async def test_the_idempotency_header_has_a_configurable_name(start: Any, invoice: Any) -> None:
     """Only the configured header counts."""
     client = await start(idempotency_header="X-Request-Key")
     client.headers = {"X-Request-Key": "k-1"}
@@ -235,13 +238,13 @@ async def test_the_idempotency_header_has_a_configurable_name(start, invoice):
     assert first.json == again.json
 
 
-async def test_a_refused_call_does_not_use_up_its_key(client, invoice):
+async def test_a_refused_call_does_not_use_up_its_key(client: Any, invoice: Any) -> None:
     """A key whose call was refused may be used for the corrected call."""
     assert (await client.post("/invoices", {"invoices": []}, key="k")).status == 422
     assert (await client.post("/invoices", {"invoices": [invoice()]}, key="k")).status == 202
 
 
-async def test_many_writers_at_once_lose_and_double_nothing(client, invoice):
+async def test_many_writers_at_once_lose_and_double_nothing(client: Any, invoice: Any) -> None:
     """Concurrent calls, each sent twice with one key, leave every unique id accepted once."""
     calls = [
         client.post("/invoices", {"invoices": [invoice(f"F-{number}")]}, key=f"k-{number}")
@@ -255,7 +258,7 @@ async def test_many_writers_at_once_lose_and_double_nothing(client, invoice):
     assert state["acceptedIds"]["uniqueSourceInvoiceId"] == {f"erp-F-{number}": 1 for number in range(50)}
 
 
-async def test_a_call_of_500_rows_is_taken_in_one(client, invoice):
+async def test_a_call_of_500_rows_is_taken_in_one(client: Any, invoice: Any) -> None:
     """Large calls are accepted whole, and every row has a result."""
     batch = await client.create(*(invoice(f"F-{number}") for number in range(500)))
     assert [entry["invoiceNumber"] for entry in batch["succeeded"]] == [f"F-{number}" for number in range(500)]
@@ -263,7 +266,7 @@ async def test_a_call_of_500_rows_is_taken_in_one(client, invoice):
 
 @given(st.decimals(allow_nan=False, allow_infinity=False, places=4))
 @settings(max_examples=200)
-def test_numbers_come_back_with_their_digits(amount):
+def test_numbers_come_back_with_their_digits(amount: Any) -> None:
     """Any decimal survives the way in and out, digit for digit."""
     text = str(amount)
     assert wire.encode(wire.decode(text.encode())).decode() == text or "E" in text

@@ -1,0 +1,199 @@
+"""The commands: what they are called, what they take, what their help says. Their work is done in this package's files.
+
+A command imports its file only when it runs, so that `bridge --help` answers at once.
+"""
+# ruff: noqa: PLC0415 - see above
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from bridge import __version__
+
+FAULTY = 1
+"""Exit code of a command that did its work and found something wrong."""
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="Answer the legacy AutoCollect batch call by way of the modern collection API.",
+    epilog="New here? `bridge demo` shows one batch go all the way, with no set-up and no network.",
+)
+batches = typer.Typer(
+    no_args_is_help=True,
+    help="Look into the journal, also beside a running bridge: what was taken, and what became of it.",
+)
+app.add_typer(batches, name="batches")
+
+Config = Annotated[
+    Path,
+    typer.Option(
+        "--config", "-c", envvar="BRIDGE_CONFIG", metavar="FILE", help="The configuration, such as config/local.toml."
+    ),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document, for scripts.")]
+
+
+def _show_version(wanted: bool) -> None:  # noqa: FBT001 - typer's callback
+    if wanted:
+        print(f"bridge {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _bridge(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version and stop.")
+    ] = False,
+) -> None:
+    pass
+
+
+@app.command()
+def serve(config: Config) -> None:
+    """Run the bridge.
+
+    It answers ERP systems at /webapi/api/Batch and /webapi/api/Ping until SIGTERM or Ctrl-C; then callers that are
+    waiting get what is known by then, and it ends. Nothing accepted is lost: what was still under way goes on with the
+    next start. Logs go to stderr, as JSON unless that is a terminal.
+    """
+    from bridge.cli import serving
+
+    serving.serve(config)
+
+
+@app.command()
+def sandbox(
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port to listen on; 0 takes a free one.", min=0, max=65535)] = 8090,
+    script: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Faults to play, such as config/sandbox/flaky.toml.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="The same seed makes the same ids and the same faults.")] = 1,
+    webhook_url: Annotated[
+        str, typer.Option(metavar="URL", help="Where finished batches are announced, such as the bridge's /hooks/amili.")
+    ] = "",
+    webhook_secret: Annotated[
+        str, typer.Option(envvar="BRIDGE_SANDBOX_WEBHOOK_SECRET", help="Signs the webhooks; without it they are unsigned.")
+    ] = "",
+    limits: Annotated[bool, typer.Option("--limits", help="Print what it does not know, in full, and stop.")] = False,
+) -> None:
+    """Run a stand-in for the modern API, to try the bridge without the vendor.
+
+    It is stateful (tokens, invoices, payments, corrections, cases, batches, webhooks), takes any client id and secret,
+    and plays faults by a script. What was asked and accepted is shown at /sandbox/requests and /sandbox/state.
+
+    It is built from the public pages only: error bodies, required fields, the idempotency header, case actions and
+    more are assumptions, and the vendor's own validation is not played. A green run against it proves the bridge, not
+    the vendor. `bridge sandbox --limits` lists all of it.
+    """
+    from bridge.cli import serving
+    from bridge.sandbox import LIMITS, SandboxOptions
+
+    if limits:
+        print(LIMITS)
+        return
+    serving.stand_in(
+        SandboxOptions(
+            host=host, port=port, script=script, seed=seed, webhook_url=webhook_url, webhook_secret=webhook_secret
+        )
+    )
+
+
+@app.command()
+def demo(
+    folder: Annotated[
+        Path | None,
+        typer.Option(metavar="FOLDER", help="A checkout with config/ and mappings/; found by itself when left out."),
+    ] = None,
+    logs: Annotated[bool, typer.Option("--logs", help="Show the bridge's own log lines on stderr.")] = False,
+) -> None:
+    """Show two batches go all the way: one that is all good, and one with faults of many kinds.
+
+    A sandbox and a bridge run for a few seconds on free ports of this machine, with a journal in a temporary folder.
+    For each batch you see the legacy request, the modern calls the bridge made of it, the folded reply, and what
+    happened to every row. Exit code 0 means that every row was answered exactly once.
+    """
+    from bridge.cli import demo as showing
+
+    if not showing.show(folder, logs=logs):
+        raise typer.Exit(FAULTY)
+
+
+@app.command()
+def check(config: Config, as_json: AsJson = False) -> None:
+    """Validate the configuration and all mapping files before a start.
+
+    Runs every mapping example through the real reader, checks every mapping against the fields of the modern API, and
+    lists what is assumed because no published page says it. Exit code 1 on any fault; all faults are listed.
+    """
+    from bridge.cli import checking
+
+    if not checking.check(config, as_json=as_json):
+        raise typer.Exit(FAULTY)
+
+
+@app.command()
+def translate(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A legacy batch as JSON; - reads it from stdin.")],
+    config: Config,
+    sender: Annotated[
+        str | None, typer.Option(metavar="ID", help="Who would send it; may be left out when there is only one sender.")
+    ] = None,
+    charset: Annotated[
+        str, typer.Option(metavar="NAME", help="As the ERP would declare it, such as iso-8859-1; utf-8 when left out.")
+    ] = "",
+    as_json: AsJson = False,
+) -> None:
+    """Show what would become of a legacy batch: a dry run, without network.
+
+    Prints the modern calls it would make, the rows it would refuse and why, and every field that is not carried over.
+    Personal data of the payload is shown: mind where the output goes.
+    """
+    from bridge.cli import translating
+
+    translating.translate(file, config, sender, charset, as_json=as_json)
+
+
+@batches.command("list")
+def list_batches(
+    config: Config,
+    limit: Annotated[int, typer.Option(help="How many, newest first.", min=1)] = 20,
+    as_json: AsJson = False,
+) -> None:
+    """List the newest batches, with how many of their rows stand where."""
+    from bridge.cli import books
+
+    books.list_batches(config, limit, as_json=as_json)
+
+
+@batches.command("show")
+def show_batch(
+    batch: Annotated[
+        str, typer.Argument(metavar="ID", help="The bridge's id: see `bridge batches list`, or the X-Bridge-Batch header.")
+    ],
+    config: Config,
+    as_json: AsJson = False,
+) -> None:
+    """Show one batch: each row's state, and every call made with all its attempts. No personal data is shown."""
+    from bridge.cli import books
+
+    books.show_batch(config, batch, as_json=as_json)
+
+
+@app.command()
+def ledger(config: Config, as_json: AsJson = False) -> None:
+    """Prove that no row is lost: rows accepted = final + pending + in doubt.
+
+    Counts every row of the journal, also beside a running bridge, names the rows in doubt, and any that is not
+    accounted for. Exit code 1 if there is one.
+    """
+    from bridge.cli import books
+
+    if not books.show_ledger(config, as_json=as_json):
+        raise typer.Exit(FAULTY)

@@ -1,0 +1,120 @@
+"""`bridge check`: configuration, mappings, their examples, and everything that is taken for granted."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+from bridge.batch import Address, Outcome, RowRefused
+from bridge.cli.screen import Screen, bad, good, print_json
+from bridge.errors import MappingFault, SettingsFault
+from bridge.legacy.reader import RowReader
+from bridge.mapping import Assumption, Profile, assumptions, check_targets, load_profile, run_examples
+from bridge.mapping.examples import Reader
+from bridge.modern.requests import encode_item
+from bridge.modern.wire import OPERATIONS_SCHEMAS
+from bridge.settings import Settings, load_settings
+
+ASSUMED_SETTINGS = (
+    ("modern.idempotency_header", "that a write carries an idempotency key, and in which header, is on no page"),
+    ("modern.duplicate_words", "the wording of a refusal as a duplicate is on no page"),
+    ("modern.webhook_secrets", "a webhook's signature is taken for hex HMAC-SHA256 of its body"),
+    ("modern.settle_seconds", "how late a write may show up in the API's lists is on no page"),
+)
+
+
+@dataclass(slots=True)
+class Report:
+    """What was found; `faults` name file and key, one each."""
+
+    faults: list[str] = field(default_factory=list)
+    profiles: list[str] = field(default_factory=list)
+    assumed: list[Assumption] = field(default_factory=list)
+
+
+def check(config: Path, *, as_json: bool) -> bool:
+    """Check everything a start depends on, and show what was found; tell whether there is no fault."""
+    report = examine(config)
+    if as_json:
+        print_json({"ok": not report.faults, **asdict(report)})
+    else:
+        _write(Screen(), config, report)
+    return not report.faults
+
+
+def examine(config: Path) -> Report:
+    """Return every fault of the configuration and of all profiles in its mappings folder."""
+    report = Report()
+    try:
+        settings = load_settings(config, os.environ)
+    except SettingsFault as fault:
+        report.faults += _name_file(config, str(fault))
+        return report
+    report.assumed += [Assumption(str(config), key, note) for key, note in ASSUMED_SETTINGS]
+    for profile in _load_profiles(settings, report):
+        report.profiles.append(profile.name)
+        report.assumed += assumptions(profile)
+        report.faults += check_targets(profile, _schemas())
+        report.faults += run_examples(profile, _reader(profile))
+    return report
+
+
+def _name_file(config: Path, message: str) -> list[str]:
+    """Split a fault of the settings into one line a fault, each with its file."""
+    first, *faults = message.splitlines()
+    return [f"{config}: {fault}" for fault in faults] or [first]
+
+
+def _load_profiles(settings: Settings, report: Report) -> Iterator[Profile]:
+    """Yield every profile that can be loaded; note the faults of the others."""
+    folder = settings.mappings.folder
+    found = sorted(path for path in folder.iterdir() if any(path.glob("*.toml"))) if folder.is_dir() else []
+    if not found:
+        report.faults.append(f"{folder}: holds no profile; correct [mappings] folder in the configuration")
+        return
+    names = {path.name for path in found}
+    report.faults += [
+        f"sender {sender.id}: profile: there is no {folder / sender.profile}; correct it, or add the folder"
+        for sender in settings.senders
+        if sender.profile not in names
+    ]
+    for path in found:
+        try:
+            yield load_profile(path)
+        except MappingFault as fault:
+            report.faults += str(fault).splitlines()
+
+
+def _schemas() -> dict[str, dict[str, Any]]:
+    return {name: model.model_json_schema() for name, model in OPERATIONS_SCHEMAS.items()}
+
+
+def _reader(profile: Profile) -> Reader:
+    """Return a function that reads an example's row as the endpoint would."""
+    rows = RowReader({name: mapping.shape for name, mapping in profile.objects.items()})
+
+    def read(objectname: str, row: dict[str, Any]) -> dict[str, Any] | RowRefused:
+        result = rows.read(Address(objectname, 0), encode_item(row))
+        return RowRefused(result.message) if isinstance(result, Outcome) else result.fields
+
+    return read
+
+
+def _write(screen: Screen, config: Path, report: Report) -> None:
+    if report.profiles:
+        screen.say(f"profiles: {', '.join(report.profiles)}")
+    for file, group in groupby(report.assumed, key=lambda one: one.file):
+        screen.heading(f"Assumed in {file}")
+        screen.table(("key", "note"), [(one.key, one.note or "-") for one in group])
+    screen.say()
+    if not report.faults:
+        screen.say(good(f"{config}: no fault; {len(report.assumed)} assumptions are listed above"))
+        return
+    count = "one fault" if len(report.faults) == 1 else f"{len(report.faults)} faults"
+    screen.say(bad(f"{config}: {count}"))
+    for fault in report.faults:
+        screen.say(f"  {fault}")
