@@ -19,7 +19,7 @@ from aiohttp import web
 
 from bridge import __version__
 from bridge.endpoints import Endpoints, HookSecrets
-from bridge.errors import MappingFault
+from bridge.errors import MappingFault, VendorError
 from bridge.intake import Desk
 from bridge.journal import Journal
 from bridge.journal.opening import open_journal
@@ -234,9 +234,12 @@ def _describe(desks: Mapping[str, Desk]) -> dict[str, Any]:
 
 def _fetch_jwks(session: aiohttp.ClientSession) -> FetchJwks:
     async def fetch(url: str) -> Any:
-        async with session.get(url, timeout=aiohttp.ClientTimeout(total=10)) as response:
-            response.raise_for_status()
-            return await response.json(content_type=None)
+        try:
+            async with session.get(url, timeout=aiohttp.ClientTimeout(total=10)) as response:
+                response.raise_for_status()
+                return await response.json(content_type=None)
+        except (aiohttp.ClientError, TimeoutError) as failure:
+            raise VendorError("the keys of the tokens' issuer could not be fetched") from failure
 
     return fetch
 

@@ -6,8 +6,9 @@ A command imports its file only when it runs, so that `bridge --help` answers at
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -15,16 +16,20 @@ from bridge import __version__
 
 FAULTY = 1
 """Exit code of a command that did its work and found something wrong."""
+HELP_STYLE: Literal["markdown"] | None = "markdown" if sys.stdout.isatty() else None
+"""Boxes and colours are for terminals; piped help is plain text."""
 
 app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
+    rich_markup_mode=HELP_STYLE,
     context_settings={"help_option_names": ["-h", "--help"]},
     help="Answer the legacy AutoCollect batch call by way of the modern collection API.",
     epilog="New here? `bridge demo` shows one batch go all the way, with no set-up and no network.",
 )
 batches = typer.Typer(
+    rich_markup_mode=HELP_STYLE,
     no_args_is_help=True,
     help="Look into the journal, also beside a running bridge: what was taken, and what became of it.",
 )
@@ -39,7 +44,7 @@ Config = Annotated[
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document, for scripts.")]
 
 
-def _show_version(wanted: bool) -> None:  # noqa: FBT001 - typer's callback
+def _show_version(wanted: bool) -> None:
     if wanted:
         print(f"bridge {__version__}")
         raise typer.Exit
@@ -76,10 +81,12 @@ def sandbox(
     ] = None,
     seed: Annotated[int, typer.Option(help="The same seed makes the same ids and the same faults.")] = 1,
     webhook_url: Annotated[
-        str, typer.Option(metavar="URL", help="Where finished batches are announced, such as the bridge's /hooks/amili.")
+        str,
+        typer.Option(metavar="URL", help="Where finished batches are announced, such as the bridge's /hooks/amili."),
     ] = "",
     webhook_secret: Annotated[
-        str, typer.Option(envvar="BRIDGE_SANDBOX_WEBHOOK_SECRET", help="Signs the webhooks; without it they are unsigned.")
+        str,
+        typer.Option(envvar="BRIDGE_SANDBOX_WEBHOOK_SECRET", help="Signs the webhooks; without it they are unsigned."),
     ] = "",
     limits: Annotated[bool, typer.Option("--limits", help="Print what it does not know, in full, and stop.")] = False,
 ) -> None:
@@ -119,9 +126,9 @@ def demo(
     For each batch you see the legacy request, the modern calls the bridge made of it, the folded reply, and what
     happened to every row. Exit code 0 means that every row was answered exactly once.
     """
-    from bridge.cli import demo as showing
+    from bridge.cli import demonstrating
 
-    if not showing.show(folder, logs=logs):
+    if not demonstrating.show(folder, logs=logs):
         raise typer.Exit(FAULTY)
 
 
@@ -175,7 +182,8 @@ def list_batches(
 @batches.command("show")
 def show_batch(
     batch: Annotated[
-        str, typer.Argument(metavar="ID", help="The bridge's id: see `bridge batches list`, or the X-Bridge-Batch header.")
+        str,
+        typer.Argument(metavar="ID", help="The bridge's id: see `bridge batches list`, or the X-Bridge-Batch header."),
     ],
     config: Config,
     as_json: AsJson = False,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,7 +12,8 @@ from typing import Any, TypeVar
 
 from rich.text import Text
 
-from bridge.batch import Address, CallState, Verdict
+from bridge.batch import CallState, Verdict
+from bridge.cli.places import address_fields, name_places
 from bridge.cli.screen import Screen, bad, good, print_json, quiet, waiting
 from bridge.errors import OperatorError
 from bridge.journal import Attempt, BatchSummary, Books, CallRecord, Ledger, RowRecord, StoredBatch
@@ -32,8 +33,9 @@ def list_batches(config: Path, limit: int, *, as_json: bool) -> None:
     if not summaries:
         screen.say("The journal holds no batch yet.")
         return
-    columns = ("batch", "received (UTC)", "sender", "batchid", "rows", "accepted", "refused", "pending", "in doubt")
-    screen.table(columns, [_summary_line(summary) for summary in summaries])
+    screen.table(
+        ("batch", "received (UTC)", "sender", "batchid", "rows"), [_summary_line(summary) for summary in summaries]
+    )
 
 
 def show_batch(config: Path, batch_id: str, *, as_json: bool) -> None:
@@ -84,12 +86,21 @@ def _summary_line(summary: BatchSummary) -> Sequence[str | Text]:
         _time(summary.received_at),
         summary.sender,
         summary.batchid or "-",
-        str(summary.rows),
-        good(str(summary.accepted)),
-        bad(str(summary.refused)) if summary.refused else "0",
-        waiting(str(summary.pending)) if summary.pending else "0",
-        bad(str(summary.in_doubt)) if summary.in_doubt else "0",
+        Text(", ").join(_count_rows(summary)) or str(summary.rows),
     )
+
+
+def _count_rows(summary: BatchSummary) -> Iterator[Text]:
+    """Yield how many rows stand where, as far as there are any."""
+    counts = (
+        (good, summary.accepted, "accepted"),
+        (bad, summary.refused, "refused"),
+        (waiting, summary.pending, "pending"),
+        (bad, summary.in_doubt, "in doubt"),
+    )
+    for mark, count, state in counts:
+        if count:
+            yield mark(f"{count} {state}")
 
 
 def _summary_json(summary: BatchSummary) -> dict[str, Any]:
@@ -130,15 +141,10 @@ def _write_batch(screen: Screen, stored: StoredBatch, attempts: Sequence[Attempt
 
 def _write_call(screen: Screen, call: CallRecord, attempts: Sequence[Attempt]) -> None:
     screen.heading(f"POST {call.path}")
-    screen.say(f"  {call.operation}: {_places(call.rows)}")
+    screen.say(f"  {call.operation}: {name_places(call.rows)}")
     screen.say(f"  idempotency key {call.id}, modern batch {call.modern_batch or '-'}")
     lines = [(_time(attempt.at, precise=True), attempt.state.value, attempt.why or "-") for attempt in attempts]
     screen.table(("at (UTC)", "state", "why"), lines)
-
-
-def _places(rows: Sequence[Address]) -> str:
-    shown = ", ".join(map(str, rows[:10]))
-    return shown if len(rows) <= 10 else f"{shown} and {len(rows) - 10} more"
 
 
 def _batch_json(stored: StoredBatch, attempts: Sequence[Attempt]) -> dict[str, Any]:
@@ -158,7 +164,7 @@ def _batch_json(stored: StoredBatch, attempts: Sequence[Attempt]) -> dict[str, A
 
 def _row_json(row: RowRecord, calls: dict[str, CallRecord]) -> dict[str, Any]:
     return {
-        **_address_json(row.address),
+        **address_fields(row.address),
         "state": _state(row, calls),
         "message": row.message,
         "ledgerref": row.ledgerref,
@@ -178,7 +184,7 @@ def _call_json(call: CallRecord, attempts: Sequence[Attempt]) -> dict[str, Any]:
         "state": call.state.value,
         "modern_batch": call.modern_batch,
         "why": call.why,
-        "rows": [_address_json(address) for address in call.rows],
+        "rows": [address_fields(address) for address in call.rows],
         "attempts": [
             {"at": _iso(attempt.at), "state": attempt.state.value, "why": attempt.why}
             for attempt in attempts
@@ -196,7 +202,7 @@ def _ledger_json(ledger: Ledger) -> dict[str, Any]:
         "final": ledger.final,
         "pending": ledger.pending,
         "in_doubt": ledger.in_doubt,
-        "in_doubt_rows": [{"batch": batch, **_address_json(address)} for batch, address in ledger.in_doubt_rows],
+        "in_doubt_rows": [{"batch": batch, **address_fields(address)} for batch, address in ledger.in_doubt_rows],
         "unaccounted": [asdict(fault) for fault in ledger.unaccounted],
     }
 
@@ -215,10 +221,6 @@ def _write_ledger(screen: Screen, ledger: Ledger) -> None:
         screen.table(("batch", "row", "why"), faults)
         return
     screen.say(quiet("every row is accounted for"))
-
-
-def _address_json(address: Address) -> dict[str, Any]:
-    return {"objectname": address.objectname, "objectindex": address.objectindex}
 
 
 def _time(seconds: float | None, *, precise: bool = False) -> str:

@@ -33,9 +33,11 @@ def _lines(value: Any, indent: str, lead: str, width: int) -> Iterator[str]:
         return
     begin, end = "{}" if isinstance(value, dict) else "[]"
     yield f"{indent}{lead}{begin}"
-    parts = list(_fill(value, width - len(indent + INDENT)) if isinstance(value, dict) else (("", one) for one in value))
+    parts = list(
+        _fill(value, width - len(indent + INDENT)) if isinstance(value, dict) else (("", one) for one in value)
+    )
     for number, (name, part) in enumerate(parts, 1):
-        *before, last = _lines(part, indent + INDENT, name, width - 1)
+        *before, last = _lines(part, indent + INDENT, name, width)
         yield from before
         yield last + ("," if number < len(parts) else "")
     yield f"{indent}{end}"

@@ -61,7 +61,7 @@ class Screen:
         table = Table(*columns, box=box.SIMPLE_HEAD, header_style="bold", pad_edge=False, show_edge=False)
         for row in rows:
             table.add_row(*row)
-        self._console.print(table, width=self._width)
+        self._console.print(table)
 
     @property
     def _width(self) -> int:

@@ -6,7 +6,7 @@ import asyncio
 import os
 import sys
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ import msgspec
 import typer
 
 from bridge.batch import OBJECTNAMES, Address, Outcome, Reference, Row, RowRefused, Verdict
+from bridge.cli.places import address_fields, name_places
 from bridge.cli.screen import Screen, bad, good, print_json, waiting
 from bridge.errors import CallerError, OperatorError
 from bridge.identity import identify
@@ -23,7 +24,7 @@ from bridge.legacy.body import Envelope, decode_body, inflate, split
 from bridge.mapping import load_profile
 from bridge.modern.requests import assemble, with_field
 from bridge.organizations import Directory
-from bridge.plan import ORGANIZATION_PLACEHOLDER, BatchClaims, Draft, PlannedRow, draft_calls, refuse_with, waves
+from bridge.plan import ORGANIZATION_PLACEHOLDER, Draft, PlannedRow, draft_calls, refuse_with, waves
 from bridge.senders import Sender, Senders
 from bridge.settings import Settings, load_settings
 
@@ -45,9 +46,8 @@ class DryCall:
 class LostField:
     """A field that is not carried over, the rows that have it, and why; `known` tells it from a mere surprise."""
 
-    objectname: str
     field: str
-    rows: tuple[int, ...]
+    rows: tuple[Address, ...]
     reason: str
     known: bool
 
@@ -121,7 +121,9 @@ def _read(file: Path) -> bytes:
     try:
         return file.read_bytes()
     except OSError as error:
-        raise OperatorError(f"{file}: cannot be read ({error.strerror}); name a legacy payload, or - for stdin") from error
+        raise OperatorError(
+            f"{file}: cannot be read ({error.strerror}); name a legacy payload, or - for stdin"
+        ) from error
 
 
 def _reply_order(outcome: Outcome) -> tuple[int, int]:
@@ -133,16 +135,13 @@ def _reply_order(outcome: Outcome) -> tuple[int, int]:
 
 def _plan(intake: Intake, max_rows_per_call: int) -> tuple[list[Outcome], list[DryCall]]:
     """Return the rows that would be refused while planning, and the calls in the order they would be made."""
-    claims = BatchClaims(intake.planned)
-    for address, keys in intake.refused_keys.items():
-        claims.add_refused(address, keys)
     refused: list[Outcome] = []
     calls: list[DryCall] = []
     for by_wave in waves(intake.planned).values():
         for wave in by_wave:
             ready: dict[Address, tuple[PlannedRow, str]] = {}
             for row in wave:
-                result = _complete(row, claims, intake.decided)
+                result = _complete(row, intake)
                 if isinstance(result, Outcome):
                     refused.append(result)
                 else:
@@ -152,20 +151,18 @@ def _plan(intake: Intake, max_rows_per_call: int) -> tuple[list[Outcome], list[D
     return refused, calls
 
 
-def _complete(
-    row: PlannedRow, claims: BatchClaims, decided: Mapping[Address, Outcome]
-) -> tuple[PlannedRow, str] | Outcome:
+def _complete(row: PlannedRow, intake: Intake) -> tuple[PlannedRow, str] | Outcome:
     """Return the row with a stand-in for the id it waits for, and in words what it waits for."""
     if row.reference is None:
         return row, ""
     try:
-        depends = claims.depend(row.organization, row.reference)
+        depends = intake.claims.depend(row.organization, row.reference)
     except RowRefused as refusal:
         return Outcome(row.address, Verdict.REFUSED, str(refusal))
     if depends is None:
         kind, value = row.reference.keys[0]
         return _fill(row, row.reference, f"{kind} {value}"), f"after looking up {_name_keys(row.reference)}"
-    if (outcome := decided.get(depends.invoice)) is not None:
+    if (outcome := intake.decided.get(depends.invoice)) is not None:
         return refuse_with(outcome, row.address)
     return _fill(row, row.reference, f"{depends.invoice} of this batch"), f"after {depends.invoice} of this batch"
 
@@ -201,15 +198,15 @@ def _show_call(draft: Draft, waits: Sequence[str]) -> DryCall:
 def _list_lost(desk: Desk, envelope: Envelope) -> Iterator[LostField]:
     """Yield every field that stands in a readable row and goes nowhere, with the rows it stands in."""
     for objectname in OBJECTNAMES:
-        lost: dict[tuple[str, str, bool], list[int]] = {}
+        lost: dict[tuple[str, str, bool], list[Address]] = {}
         for row in _read_rows(desk, envelope, objectname):
             for entry in desk.profile.objects[objectname].account(row.fields):
-                lost.setdefault((entry.field, entry.reason, True), []).append(row.address.objectindex)
+                lost.setdefault((entry.field, entry.reason, True), []).append(row.address)
             for name in row.unknown:
                 reason = "unknown to this profile"
-                lost.setdefault((name, reason, False), []).append(row.address.objectindex)
+                lost.setdefault((name, reason, False), []).append(row.address)
         for (name, reason, known), rows in lost.items():
-            yield LostField(objectname, name, tuple(rows), reason, known)
+            yield LostField(name, tuple(rows), reason, known)
 
 
 def _read_rows(desk: Desk, envelope: Envelope, objectname: str) -> Iterator[Row]:
@@ -224,12 +221,12 @@ def _read_rows(desk: Desk, envelope: Envelope, objectname: str) -> Iterator[Row]
 def _write(screen: Screen, run: DryRun) -> None:
     screen.say(f"sender {run.sender}, profile {run.profile}; nothing was sent, looked up or kept")
     for number, call in enumerate(run.calls, 1):
-        screen.title(f"Call {number}: {call.operation} for {', '.join(map(str, call.rows))}")
+        screen.title(f"Call {number}: {call.operation} for {name_places(call.rows)}")
         for wait in call.after:
             screen.say(waiting(f"  {wait}"))
         screen.say(f"  POST {call.path}")
         screen.data(call.body)
-    screen.title("Rows that need no call")
+    screen.title("Rows answered without a call")
     lines = [
         (str(one.address), bad("refused") if one.verdict is Verdict.REFUSED else good("accepted"), one.message or "-")
         for one in run.decided
@@ -243,26 +240,12 @@ def _write(screen: Screen, run: DryRun) -> None:
 
 def _write_lost(screen: Screen, run: DryRun) -> None:
     screen.title("Fields not carried over")
-    lines = [
-        (f"{one.objectname} {_ranges(one.rows)}", one.field, one.reason if one.known else bad(one.reason))
-        for one in run.lost
-    ]
+    lines = [(name_places(one.rows), one.field, one.reason if one.known else bad(one.reason)) for one in run.lost]
     lines += [("the batch itself", name, bad("unknown to the bridge")) for name in run.unknown]
     if lines:
         screen.table(("rows", "field", "why"), lines)
     else:
         screen.say("  none")
-
-
-def _ranges(indexes: Sequence[int]) -> str:
-    """Write ascending indexes as briefly as `0-3, 7`."""
-    spans: list[list[int]] = []
-    for index in indexes:
-        if spans and index == spans[-1][1] + 1:
-            spans[-1][1] = index
-        else:
-            spans.append([index, index])
-    return ", ".join(str(first) if first == last else f"{first}-{last}" for first, last in spans)
 
 
 def _to_json(run: DryRun) -> dict[str, Any]:
@@ -275,23 +258,24 @@ def _to_json(run: DryRun) -> dict[str, Any]:
                 "path": call.path,
                 "organization": call.organization,
                 "operation": call.operation,
-                "rows": [_address(address) for address in call.rows],
+                "rows": [address_fields(address) for address in call.rows],
                 "after": list(call.after),
                 "body": msgspec.Raw(call.body),
             }
             for call in run.calls
         ],
         "refused": [
-            {**_address(one.address), "message": one.message}
+            {**address_fields(one.address), "message": one.message}
             for one in run.decided
             if one.verdict is Verdict.REFUSED
         ],
-        "accepted_without_call": [_address(one.address) for one in run.decided if one.verdict is Verdict.ACCEPTED],
+        "accepted_without_call": [
+            address_fields(one.address) for one in run.decided if one.verdict is Verdict.ACCEPTED
+        ],
         "not_carried": [
             {
-                "objectname": one.objectname,
                 "field": one.field,
-                "objectindexes": list(one.rows),
+                "rows": [address_fields(address) for address in one.rows],
                 "reason": one.reason,
                 "known": one.known,
             }
@@ -299,7 +283,3 @@ def _to_json(run: DryRun) -> dict[str, Any]:
         ],
         "unknown_properties": list(run.unknown),
     }
-
-
-def _address(address: Address) -> dict[str, Any]:
-    return {"objectname": address.objectname, "objectindex": address.objectindex}

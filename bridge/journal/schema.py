@@ -146,10 +146,12 @@ def read_version(connection: sqlite3.Connection, *, newest: int = len(MIGRATIONS
     application: int = connection.execute("PRAGMA application_id").fetchone()[0]
     is_empty = connection.execute("SELECT NOT EXISTS (SELECT 1 FROM sqlite_master)").fetchone()[0]
     if application != APPLICATION_ID and not is_empty:
-        raise OperatorError("the file is a database of another program: point storage.url at a file of its own")
+        raise OperatorError(
+            f"{_file_of(connection)} is a database of another program: point storage.url at a file of its own"
+        )
     if version > newest:
         raise JournalTooNew(
-            f"the journal has version {version}, this bridge knows up to {newest}: "
+            f"the journal {_file_of(connection)} has version {version}, this bridge knows up to {newest}: "
             "start the bridge that wrote it, or restore a backup"
         )
     return version
@@ -159,9 +161,14 @@ def require_current(connection: sqlite3.Connection) -> None:
     """Refuse to read a journal that only a starting bridge may create or migrate."""
     version = read_version(connection)
     if version == 0:
-        raise OperatorError("the file is not a journal yet: start the bridge once with this configuration")
+        raise OperatorError(f"{_file_of(connection)} is not a journal yet: start the bridge once")
     if version < len(MIGRATIONS):
         raise OperatorError(
-            f"the journal has version {version}, this command reads version {len(MIGRATIONS)}: "
+            f"the journal {_file_of(connection)} has version {version}, this command reads {len(MIGRATIONS)}: "
             "start the bridge once, it upgrades the journal"
         )
+
+
+def _file_of(connection: sqlite3.Connection) -> str:
+    file: str = connection.execute("PRAGMA database_list").fetchone()[2]
+    return file

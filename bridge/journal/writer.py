@@ -156,8 +156,9 @@ def _own_fault(connection: sqlite3.Connection, error: Exception) -> Exception:
 
 def _deliver(settled: list[_Settled]) -> None:
     """Wake all callers of a group with one call into their loop; writing to its wake-up pipe is what costs."""
-    with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits, and what was written is written
-        settled[0].future.get_loop().call_soon_threadsafe(_settle, settled)
+    for loop in {one.future.get_loop() for one in settled}:  # one, unless a command's first loop ended meanwhile
+        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits, and what was written is written
+            loop.call_soon_threadsafe(_settle, [one for one in settled if one.future.get_loop() is loop])
 
 
 def _settle(settled: list[_Settled]) -> None:

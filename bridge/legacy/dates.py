@@ -37,6 +37,7 @@ def read_datetime(text: str) -> str:
     """
     ticks = _TICKS.fullmatch(text)
     if ticks:
+        _offset(ticks["zone"])
         milliseconds = int(ticks["ms"]) % 1000
         return _from_epoch(ticks["ms"]).isoformat() + _thousandths(milliseconds) + "Z"
     moment, found = _parse(text)

@@ -272,13 +272,9 @@ class _Writer:
 
     @contextmanager
     def _block(self, head: str) -> Iterator[None]:
-        """Write a block; one that stays empty gets `pass`."""
         self._line(head)
-        before = len(self.lines)
         with self._nest():
             yield
-            if len(self.lines) == before:
-                self._line("pass")
 
     @contextmanager
     def _nest(self) -> Iterator[None]:

@@ -245,8 +245,6 @@ def _check_default(rule: Rule) -> None:
 def _check_arrays(rule: Rule) -> None:
     deepest = array_prefixes(rule.deepest)
     for source in rule.sources:
-        if any(step.index is not None for step in source):
-            raise Misfit("a source names every element: write [] instead of a number")
         if array_prefixes(source) != deepest[: len(array_prefixes(source))]:
             raise Misfit("the sources lie in different arrays; take them from one array, or from outside of any")
     if len(deepest) > len(array_prefixes(rule.target)):

@@ -100,11 +100,6 @@ def trim(text: str) -> str | None:
     return text.strip() or None
 
 
-def upper(text: str) -> str:
-    """Write in capitals."""
-    return text.upper()
-
-
 def keep_digits(value: str | int) -> str | None:
     """Keep the digits 0 to 9 only; none at all is absent."""
     return re.sub("[^0-9]", "", str(value)) or None
@@ -233,7 +228,6 @@ _FUNCTIONS: dict[str, Callable[[Any], Any]] = {
     "negate": _negate,
     "text": as_text,
     "trim": trim,
-    "upper": upper,
 }
 _ZONED: dict[str, Callable[..., Any]] = {"date": read_date, "date-time": read_instant}
 _EXPRESSIONS = {

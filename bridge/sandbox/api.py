@@ -165,9 +165,10 @@ def _authenticate(arrival: _Arrival) -> str:
 
 
 def _find_account(arrival: _Arrival) -> Account:
-    organization = arrival.request.match_info["organizationId"].lower()
+    organization = arrival.request.match_info["organizationId"]
     known = arrival.stand_in.options.organizations
-    if not is_uuid(organization) or (known and organization not in {name.lower() for name in known}):
+    if not is_uuid(organization) or (known and organization.lower() not in {name.lower() for name in known}):
         raise Refused(404, "no organization with this organizationId")
-    arrival.exchange.organization = organization
-    return arrival.stand_in.books.account(organization)
+    account = arrival.stand_in.books.account(organization)
+    arrival.exchange.organization = account.organization
+    return account

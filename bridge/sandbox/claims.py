@@ -28,7 +28,6 @@ class Case:
     opened_at: float
     status: str = OPEN
     sub_status: str = ON_LIST
-    paused_until: str = ""
     closed_at: float | None = None
 
 
@@ -130,7 +129,7 @@ _RULES = {
 }
 
 
-def act_on_case(case: Case, action: str, body: Mapping[str, Any], at: float) -> None:
+def act_on_case(case: Case, action: str, at: float) -> None:
     """Carry out a case action, or raise ActionRefused saying which state stands in the way."""
     rule = _RULES[action]
     if case.status not in rule.statuses:
@@ -139,5 +138,4 @@ def act_on_case(case: Case, action: str, body: Mapping[str, Any], at: float) -> 
         raise ActionRefused(f"{action} is not possible: the case is {case.sub_status}")
     case.status = rule.becomes or case.status
     case.sub_status = rule.sub_becomes or case.sub_status
-    case.paused_until = body.get("until", "") if case.status == PAUSED else ""
     case.closed_at = at if case.status == WITHDRAWN else None

@@ -14,15 +14,16 @@ Assumed, because nobody outside the vendor can see it: every body of a 4xx; whic
 failed[], and of succeeded[] for anything but invoices; paths, bodies and answers of case actions; batch types
 other than INVOICE; statuses other than OPEN and PAUSED; a positive correction lowers the claim; the webhook
 signature (HMAC-SHA256, hex); that a uniqueSource id is unique per organization; page sizes (50, at most 500);
-what the documentation cuts off in invoices and cases. Most of it can be changed by script: see config/sandbox/.
+what the documentation cuts off in invoices and cases. Some of it can be turned around by script: see
+config/sandbox/undocumented.toml.
 
 Not played: the vendor's own validation of names, amounts, currencies, due dates or debtors (use a "refuse"
 fault); fees, interest, reminders, letters and the passing of time on a claim; several invoices on one case;
 settlements; eviction cases; scopes and rights of a client (every client may use every organization); rate
-limits (use a "fail" fault with 429); webhooks other than BATCH_COMPLETED, and their retries; GET
-/batches/{batchId} without organization, which batchUrl still names and the vendor is removing. All state is in
-memory and gone when the sandbox stops. A row takes effect when its call is accepted; only its visibility waits
-for the batch to finish.
+limits (use a "fail" fault with 429); pause dates (a paused case stays paused); webhooks other than
+BATCH_COMPLETED, and their retries; GET /batches/{batchId} without organization, which batchUrl still names and
+the vendor is removing. All state is in memory and gone when the sandbox stops. A row takes effect when its call
+is accepted; only its visibility waits for the batch to finish.
 
 Stricter than the vendor may be: unknown fields, null, numbers as text, dates without offset and unknown query
 parameters are refused.

@@ -124,14 +124,14 @@ def _post_correction(posting: Posting, index: int, row: Mapping[str, Any]) -> Re
 
 
 def _case_action(operation: str) -> _Post:
-    def post_action(posting: Posting, index: int, row: Mapping[str, Any]) -> Result:
+    def post_action(posting: Posting, index: int, _row: Mapping[str, Any]) -> Result:
         assert posting.case is not None, "a case action is posted with its case"  # noqa: S101 - for the type checker
         case = posting.case.case
         entry = {"caseId": case.id, "caseNumber": str(case.number)}
         refusal = posting.refusals.get(index)
         try:
             if refusal is None:
-                act_on_case(case, operation, row, posting.batch.created_at)
+                act_on_case(case, operation, posting.batch.created_at)
         except ActionRefused as obstacle:
             refusal = Refusal(str(obstacle), "", "CASE_STATUS")
         return Result(index, entry, subjects=(posting.case.id, case.id), refusal=refusal)

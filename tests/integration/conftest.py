@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
+from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -13,6 +16,7 @@ import pytest
 from aiohttp import web
 
 from bridge.app import Bridge, Environment, open_bridge
+from bridge.journal import Books, Ledger
 from bridge.sandbox import Running, SandboxOptions, running
 from bridge.settings import load_settings
 
@@ -140,6 +144,23 @@ class World:
             body = await response.json(content_type=None)
             return Reply(response.status, {key.lower(): value for key, value in response.headers.items()}, body)
 
+    @property
+    def books(self) -> Books:
+        """The journal, for reading."""
+        return self.bridge.pipeline._books
+
+    async def ledger(self) -> Ledger:
+        """Return the books after checking that they balance."""
+        ledger = await self.books.ledger()
+        assert ledger.unaccounted == ()
+        assert ledger.accepted == ledger.final + ledger.pending + ledger.in_doubt
+        return ledger
+
+    def accepted(self, kind: str, organization: str = ORG_A) -> Counter[str]:
+        """Return how often each row of a kind was accepted by the modern side: by unique id, else by a digest."""
+        tally = self.sandbox.state.account(organization).tallies[kind]
+        return tally.accepted + tally.accepted_without_id
+
     def writes(self, operation: str = "") -> list[Any]:
         """Return the writes the sandbox was asked for, oldest first (entries of its request log)."""
         return [
@@ -172,7 +193,10 @@ def open_world(tmp_path: Path) -> Open:
             await web.TCPSite(runner, "127.0.0.1", 0).start()
             url = f"http://127.0.0.1:{runner.addresses[0][1]}"
             session = await stack.enter_async_context(aiohttp.ClientSession())
-            yield World(bridge, sandbox, session, url, tmp_path)
+            world = World(bridge, sandbox, session, url, tmp_path)
+            yield world
+            await world.ledger()
+            assert sandbox.state.doubled() == []
 
     return opened
 
@@ -182,6 +206,20 @@ async def world(open_world: Open) -> AsyncIterator[World]:
     """A bridge and a sandbox with quick settings."""
     async with open_world() as opened:
         yield opened
+
+
+async def _wait_until(condition: Callable[[], object], seconds: float = 10.0) -> None:
+    """Return as soon as a condition holds; fail after so many seconds."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "the condition never came true"
+        await asyncio.sleep(0.002)
+
+
+@pytest.fixture
+def wait_until() -> Callable[..., Any]:
+    """Wait for a condition."""
+    return _wait_until
 
 
 def _invoice(number: str, **fields: object) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -83,7 +83,7 @@ async def journal(path: Path) -> AsyncIterator[SqliteJournal]:
 
 
 @pytest.fixture
-def tamper(path: Path) -> Iterator[Callable[[str], None]]:
+def tamper(path: Path) -> Callable[[str], None]:
     """Change the file behind the journal's back."""
 
     def change(statement: str) -> None:
@@ -93,4 +93,4 @@ def tamper(path: Path) -> Iterator[Callable[[str], None]]:
         finally:
             connection.close()
 
-    yield change
+    return change

@@ -7,6 +7,8 @@ import sqlite3
 import threading
 from contextlib import suppress
 from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -14,11 +16,14 @@ from bridge.batch import CallState
 from bridge.errors import CannotTakeNow, OperatorError
 from bridge.journal import IdentityTaken, MoveCall, StaleCall
 from bridge.journal.connections import connect_writer, prepare
-from bridge.journal.sqlite import open_sqlite_journal
+from bridge.journal.sqlite import SqliteJournal, open_sqlite_journal
 from bridge.journal.writer import Writer
 
+if TYPE_CHECKING:
+    from tests.unit.journal.conftest import Make
 
-async def write_beside(journal, make, callers: int) -> int:
+
+async def write_beside(journal: SqliteJournal, make: Make, callers: int) -> int:
     """Let callers open ten batches each; return how many commits that took."""
     before = journal.commits
 
@@ -30,20 +35,20 @@ async def write_beside(journal, make, callers: int) -> int:
     return journal.commits - before
 
 
-async def test_fifty_callers_share_commits(journal, make):
+async def test_fifty_callers_share_commits(journal: SqliteJournal, make: Make) -> None:
     """Whatever waits while the disk is busy goes into the next commit."""
     assert await write_beside(journal, make, 50) < 200
     assert len(await journal.open_batches()) == 500
 
 
-async def test_without_group_commit_every_write_pays_for_its_own(path, make):
+async def test_without_group_commit_every_write_pays_for_its_own(path: Path, make: Make) -> None:
     """A group of one is the switch-off, and it shows."""
     journal = open_sqlite_journal(path, max_group=1)
     assert await write_beside(journal, make, 50) == 500
     await journal.close()
 
 
-async def test_a_refused_write_leaves_its_neighbours_in_the_group_alone(journal, make):
+async def test_a_refused_write_leaves_its_neighbours_in_the_group_alone(journal: SqliteJournal, make: Make) -> None:
     """IdentityTaken and StaleCall of one write roll back that write only."""
     hold = threading.Event()
     waiting = asyncio.ensure_future(journal._writer.run(lambda _: hold.wait()))
@@ -65,7 +70,9 @@ async def test_a_refused_write_leaves_its_neighbours_in_the_group_alone(journal,
     assert journal.commits - before <= 2  # the held one, and the group
 
 
-async def test_one_call_into_the_event_loop_wakes_a_whole_group(journal, make, monkeypatch):
+async def test_one_call_into_the_event_loop_wakes_a_whole_group(
+    journal: SqliteJournal, make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Waking the loop costs a system call, so a group pays for it once."""
     loop = asyncio.get_running_loop()
     wakes: list[int] = []
@@ -81,7 +88,7 @@ async def test_one_call_into_the_event_loop_wakes_a_whole_group(journal, make, m
     assert len(wakes) < 10
 
 
-async def test_a_full_disk_is_told_and_survived(journal, make):
+async def test_a_full_disk_is_told_and_survived(journal: SqliteJournal, make: Make) -> None:
     """What does not fit is refused with CannotTakeNow; smaller writes go on, and later everything does."""
     pages = await journal._writer.run(lambda connection: connection.execute("PRAGMA page_count").fetchone()[0])
     await journal._writer.run(lambda connection: connection.execute(f"PRAGMA max_page_count = {pages + 6}").fetchall())
@@ -97,7 +104,7 @@ async def test_a_full_disk_is_told_and_survived(journal, make):
     assert await journal.open_batches() == ["small", "big"]
 
 
-async def test_a_read_only_store_is_told_and_survived(journal, make):
+async def test_a_read_only_store_is_told_and_survived(journal: SqliteJournal, make: Make) -> None:
     """While the store is read-only nothing is accepted; books can be read all the while."""
     connection = journal._writer._connection  # idle now; a job could not switch it back, because it could not begin
     connection.execute("PRAGMA query_only = ON")
@@ -142,7 +149,7 @@ class Breaking:
 
 @pytest.mark.parametrize("ends_transaction", [False, True])
 @pytest.mark.parametrize("statement", ["BEGIN", "COMMIT", "INSERT", "ROLLBACK TO"])
-async def test_a_broken_connection_is_replaced(tmp_path, statement, ends_transaction):
+async def test_a_broken_connection_is_replaced(tmp_path: Path, statement: str, ends_transaction: bool) -> None:
     """After an I/O error, wherever it strikes, everybody in the group is told, and the next write gets a new one."""
     file = tmp_path / "j.db"
     file.touch()
@@ -171,7 +178,7 @@ async def test_a_broken_connection_is_replaced(tmp_path, statement, ends_transac
     await writer.close()
 
 
-async def test_a_store_that_cannot_be_opened_again_is_told_until_it_can(tmp_path):
+async def test_a_store_that_cannot_be_opened_again_is_told_until_it_can(tmp_path: Path) -> None:
     """Whatever opening raises reaches the caller; the thread lives on."""
     file = tmp_path / "j.db"
     file.touch()
@@ -197,7 +204,7 @@ async def test_a_store_that_cannot_be_opened_again_is_told_until_it_can(tmp_path
     await writer.close()
 
 
-async def test_a_writer_that_lost_its_connection_can_still_be_closed(tmp_path):
+async def test_a_writer_that_lost_its_connection_can_still_be_closed(tmp_path: Path) -> None:
     """Closing does not need the store."""
     file = tmp_path / "j.db"
     file.touch()
@@ -208,7 +215,7 @@ async def test_a_writer_that_lost_its_connection_can_still_be_closed(tmp_path):
     await writer.close()
 
 
-async def test_a_full_queue_is_refused_at_once(path, make):
+async def test_a_full_queue_is_refused_at_once(path: Path, make: Make) -> None:
     """More writes than may wait are not taken, instead of filling the memory."""
     journal = open_sqlite_journal(path, max_waiting=2)
     hold = threading.Event()
@@ -230,7 +237,7 @@ async def test_a_full_queue_is_refused_at_once(path, make):
     await journal.close()
 
 
-async def test_closing_finishes_what_was_queued(path, make):
+async def test_closing_finishes_what_was_queued(path: Path, make: Make) -> None:
     """A write that was taken before the close is durable after it; one that comes later is refused."""
     journal = open_sqlite_journal(path)
     writes = [asyncio.ensure_future(journal.write(make.opening(f"b{number}"))) for number in range(100)]
@@ -245,7 +252,7 @@ async def test_closing_finishes_what_was_queued(path, make):
     await again.close()
 
 
-async def test_a_cancelled_caller_does_not_undo_its_write(journal, make):
+async def test_a_cancelled_caller_does_not_undo_its_write(journal: SqliteJournal, make: Make) -> None:
     """What was handed to the writer is written, whoever still waits."""
     task = asyncio.ensure_future(journal.write(make.opening()))
     await asyncio.sleep(0)
@@ -256,7 +263,7 @@ async def test_a_cancelled_caller_does_not_undo_its_write(journal, make):
     assert await journal.open_batches() == ["b1", "b2"]
 
 
-def test_a_write_outlives_the_loop_that_asked_for_it(path, make):
+def test_a_write_outlives_the_loop_that_asked_for_it(path: Path, make: Make) -> None:
     """A loop that is closed before the answer comes harms nobody."""
     journal = open_sqlite_journal(path)
     hold = threading.Event()

@@ -87,8 +87,8 @@ def test_a_value_moves_to_another_path(mapping_of: Callable[..., ObjectMapping])
     mapping = mapping_of(
         '[fields]\na = "text"\nb = "text"\n'
         + _rule(from_='"a"', to='"x.y.z"')
-        + _rule(from_='"a"', to='"list[0].v"')
         + _rule(from_='"b"', to='"list[1].v"')
+        + _rule(from_='"a"', to='"list[0].v"')
     )
 
     assert mapping.translate({"a": "1", "b": "2"}).item == {"x": {"y": {"z": "1"}}, "list": [{"v": "1"}, {"v": "2"}]}

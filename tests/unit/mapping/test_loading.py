@@ -81,6 +81,17 @@ def test_assumptions_are_listed_with_file_and_note(profile_of: Callable[..., Pro
     assert assumptions(profile)[-1].file == "small/reply.toml"
 
 
+def test_a_documented_reply_is_no_assumption(profile_of: Callable[..., Profile]) -> None:
+    """Reply words that a page shows are not listed as assumed."""
+    reply = """
+    evidence = "documented"
+    codes = { all_accepted = 0, some_refused = 1, all_refused = 2, some_pending = 3 }
+    texts = { accepted = "OK", pending = "PENDING" }
+    """
+
+    assert "small/reply.toml" not in {entry.file for entry in assumptions(profile_of(reply=reply))}
+
+
 def test_all_profiles_of_a_folder_are_loaded(write_profile: Callable[..., Path]) -> None:
     """Every folder with mapping files is a profile; others are left alone."""
     folder = write_profile(name="one").parent

@@ -194,3 +194,32 @@ def test_the_shape_is_what_the_file_declares(mapping_of: Callable[..., ObjectMap
     assert fields["lines"] == Field("lines", fields=(Field("text", FieldType.TEXT),), many=True)
     assert [name for name, field in fields.items() if field.required] == ["number", "id"]
     assert mapping.shape.refuse_unknown
+
+
+def test_a_missing_reference_is_told_once(mapping: ObjectMapping) -> None:
+    """A reference that is required anyway is not asked for a second time."""
+    with pytest.raises(RowRefused) as caught:
+        mapping.translate({})
+
+    assert caught.value.faults == ("number: required",)
+
+
+def test_what_one_operation_requires_is_not_asked_of_every_row(mapping_of: Callable[..., ObjectMapping]) -> None:
+    """A rule that is required for one operation only leaves the field optional in the shape."""
+    rule = '\n[[rule]]\nfrom = "id"\nto = "z"\nrequired = true\nonly = ["pay"]\nevidence = "assumed"\n'
+    mapping = mapping_of(TWO + rule, TOP)
+
+    assert [field.name for field in mapping.shape.fields if field.required] == ["number"]
+    assert mapping.translate({"type": "C", "number": "1"}).item == {}
+    with pytest.raises(RowRefused, match=r"^id: required$"):
+        mapping.translate({"type": "P", "number": "1"})
+
+
+def test_dropping_an_object_does_not_drop_its_namesakes(mapping_of: Callable[..., ObjectMapping]) -> None:
+    """A drop of `contact` covers what lies in it, and nothing of `contact2`."""
+    mapping = mapping_of(
+        '[fields]\n"contact.mail" = "text"\ncontact2 = "text"\n[[carry]]\nfields = ["contact2"]\nevidence = "assumed"\n'
+        '[[drop]]\nfields = ["contact"]\nreason = "r"\nevidence = "assumed"\n'
+    )
+
+    assert mapping.account({"contact": {"mail": "m"}, "contact2": "x"}) == [NotCarried("contact.mail", "r")]

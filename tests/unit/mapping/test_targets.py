@@ -175,7 +175,7 @@ def test_a_target_that_must_be_there_needs_a_sure_source(check: Callable[..., li
 def test_what_the_bridge_fills_need_not_be_written(check: Callable[..., list[str]]) -> None:
     """The unique id and the resolved reference satisfy required targets; they must exist."""
     operation = (
-        '[[operation]]\nname = "send"\npath = "/x"\ncollection = "x"\nunique_id = "uid"\ndistinct = ["number", "gone"]\n'
+        '[[operation]]\nname = "send"\npath = "/x"\nunique_id = "uid"\ndistinct = ["number", "gone"]\n'
         'evidence = "assumed"\n[reference]\ntarget = "invoice"\nid = "t"\ninto = "number"\nevidence = "assumed"\n'
     )
 
@@ -183,6 +183,13 @@ def test_what_the_bridge_fills_need_not_be_written(check: Callable[..., list[str
         'small/invoice.toml: unique_id: there is no target "uid"',
         'small/invoice.toml: distinct: "gone" is not a target that is written',
     ]
+
+
+def test_a_unique_id_that_is_required_is_filled_by_the_bridge(check: Callable[..., list[str]]) -> None:
+    """No rule need write the unique id of an operation, as the bridge gives every row one."""
+    operation = '[[operation]]\nname = "send"\npath = "/x"\nunique_id = "number"\nevidence = "assumed"\n'
+
+    assert check(AMOUNT, rest=operation + REQUIRE) == []
 
 
 def test_an_operation_without_schema_is_told(

@@ -26,6 +26,12 @@ OSLO = 'time_zone = "Europe/Oslo"'
         (7, "integer", '"decimal"', Decimal(7)),
         (Decimal("9007199254740993.01"), "decimal", '"decimal"', Decimal("9007199254740993.01")),
         (Decimal("-100.50"), "decimal", '"negate"', Decimal("100.50")),
+        (
+            Decimal("-1234567890123456789012345678901.01"),
+            "decimal",
+            '"negate"',
+            Decimal("1234567890123456789012345678901.01"),
+        ),
         (4, "integer", '"negate"', -4),
         (Decimal("-100.50"), "decimal", '"absolute"', Decimal("100.50")),
         (-4, "integer", '"absolute"', 4),

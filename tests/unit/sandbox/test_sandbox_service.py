@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import hashlib
 import hmac
 import json
@@ -258,6 +259,18 @@ async def test_unknown_paths_and_methods_answer_in_json(client: Any) -> None:
     assert (answer.status, answer.headers["Allow"]) == (405, "POST")
 
 
+async def test_a_reset_starts_faults_and_webhooks_over(start: Any, receiver: Receiver, invoice: Any) -> None:
+    """After a reset fault counters, webhook keys and the list of deliveries begin anew."""
+    client = await start({"fault": [{"kind": "reorder", "operation": "invoices"}]}, webhook_url=receiver.url)
+    for count in (1, 2):
+        await client.create(invoice())
+        await receiver.wait_for(count)
+        assert len(await settle(client, 1)) == 1
+        assert (await client.admin("GET", "/script")).json["fault"][0]["struck"] == 1
+        await client.admin("DELETE", "/state")
+    assert len({headers["IdempotencyKey"] for headers, _ in receiver.got}) == 1
+
+
 # --- the service ----------------------------------------------------------------------------------------------------
 
 
@@ -308,11 +321,13 @@ async def test_serving_ends_with_a_signal() -> None:
         ready.set()
 
     task = asyncio.create_task(serve(SandboxOptions(port=0), ready=tell))
+    usual = gc.get_threshold()
     await ready.wait()
     async with aiohttp.ClientSession() as session, session.get(told[0][1].replace("/token", "/health")) as answer:
         assert answer.status == 200
     os.kill(os.getpid(), signal.SIGTERM)
     await task
+    assert gc.get_threshold() == usual
 
 
 async def test_stopping_ends_what_is_still_waiting(invoice: Any, start: Any) -> None:

@@ -106,6 +106,14 @@ async def test_a_body_that_is_no_json_object_is_400(client: Any, body: Any) -> N
     assert (await client.post_raw("/invoices", body)).status == 400
 
 
+@pytest.mark.parametrize("amount", ["1E+61", "1E-61", "0." + "1" * 61])
+async def test_an_amount_no_sum_could_hold_is_refused(client: Any, amount: str) -> None:
+    """Amounts have at most 60 digits, before and after the point."""
+    body = f'{{"invoices":[{{"invoiceNumber":"F-1","originalInvoiceAmount":{amount}}}]}}'
+    answer = await client.post_raw("/invoices", body)
+    assert (answer.status, answer.errors[0]["message"]) == (422, "must be a number of at most 60 digits")
+
+
 @pytest.mark.parametrize("row", ["null", "1", "[]", '"x"'])
 async def test_a_row_that_is_no_object_is_refused(client: Any, row: Any) -> None:
     """A row must be an object."""

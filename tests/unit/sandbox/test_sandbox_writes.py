@@ -108,6 +108,43 @@ async def test_payments_and_corrections_lower_what_remains_to_the_last_digit(cli
     assert case["invoices"][0]["creditedAmount"] == 1
 
 
+async def test_amounts_are_never_rounded(client: Any) -> None:
+    """Sums keep all their digits, however far apart they are."""
+    body = '{"invoices":[{"invoiceNumber":"BIG","originalInvoiceAmount":1E+50}]}'
+    invoice_id = (await client.batch(await client.post_raw("/invoices", body)))["succeeded"][0]["invoiceId"]
+    for path in ("payments", "payments", "corrections", "corrections"):
+        await client.post_raw(f"/{path}", f'{{"{path}":[{{"invoiceId":"{invoice_id}","amount":1E-50}}]}}')
+    expected = "9" * 50 + "." + "9" * 49 + "6"
+    assert f'"remainingAmount":{expected}}}' in (await client.get(f"/invoices/{invoice_id}")).text
+
+
+async def test_a_correction_of_the_rest_closes_the_case(client: Any, invoice: Any) -> None:
+    """A claim credited in full is paid; a closed case keeps its closing time."""
+    invoice_id = (await client.create(invoice()))["succeeded"][0]["invoiceId"]
+    await client.post("/corrections", {"corrections": [{"invoiceId": invoice_id, "amount": 1250}]})
+    assert (await client.get(f"/invoices/{invoice_id}")).json["data"]["status"] == "PAID"
+    (case,) = (await client.get("/cases")).json["data"]
+    assert case["status"] == "CLOSED"
+
+
+async def test_like_actions_on_two_cases_are_no_repetition(client: Any, invoice: Any) -> None:
+    """Pausing two cases is not pausing one twice."""
+    await client.create(invoice("F-1"), invoice("F-2"))
+    cases = (await client.get("/cases")).json["data"]
+    for case in cases:
+        await client.post(f"/cases/{case['caseId']}/pause", {})
+    assert (await client.admin("GET", "/state")).json["repeated"] == {}
+    await client.post(f"/cases/{cases[0]['caseId']}/pause", {})
+    assert (await client.admin("GET", "/state")).json["repeated"] == {"pause": 1}
+
+
+async def test_organizations_compare_without_letter_case(client: Any, invoice: Any) -> None:
+    """An organization's UUID means the same in capitals."""
+    await client.create(invoice())
+    client.org = client.org.upper()
+    assert (await client.create(invoice()))["status"] == "FAILED"
+
+
 async def test_a_payment_for_an_unknown_invoice_fails_its_row(client: Any) -> None:
     """Payments and corrections of an unknown invoiceId end in failed[]."""
     row = {"invoiceId": str(uuid.uuid4()), "amount": 5}
@@ -214,6 +251,9 @@ async def test_the_same_key_with_another_request_is_409(client: Any, invoice: An
     assert (await client.post("/invoices", {"invoices": [invoice("F-2")]}, key="k-1")).status == 409
     payment = {"payments": [{"invoiceId": str(uuid.uuid4()), "amount": 1}]}
     assert (await client.post("/payments", payment, key="k-1")).status == 409
+    (case,) = (await client.get("/cases")).json["data"]
+    assert (await client.post(f"/cases/{case['caseId']}/pause", {}, key="k-2")).status == 202
+    assert (await client.post(f"/cases/{case['caseId']}/resume", {}, key="k-2")).status == 409
     client.org = str(uuid.uuid4())
     assert (await client.post("/invoices", {"invoices": [invoice("F-2")]}, key="k-1")).status == 202
 
@@ -227,6 +267,8 @@ async def test_keys_can_mean_nothing(start: Any, invoice: Any) -> None:
     assert len(ids) == 2
     assert (await client.get("/batches", IdempotencyKey="k")).json["data"] == []
     assert (await client.admin("GET", "/state")).json["repeated"] == {"corrections": 1}
+    client.sandbox.play({})
+    assert (await client.post("/corrections", body, key="k")).json["data"]["batchId"] not in ids
 
 
 async def test_the_idempotency_header_has_a_configurable_name(start: Any, invoice: Any) -> None:

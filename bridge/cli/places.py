@@ -1,0 +1,31 @@
+"""Rows by their addresses, as people and as scripts read them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from bridge.batch import Address
+
+
+def name_places(addresses: Iterable[Address]) -> str:
+    """Return addresses as briefly as `invoice 0-3, 7; payment 2`."""
+    by_name: dict[str, list[int]] = {}
+    for address in addresses:
+        by_name.setdefault(address.objectname, []).append(address.objectindex)
+    return "; ".join(f"{name} {_write_spans(indexes)}" for name, indexes in by_name.items())
+
+
+def address_fields(address: Address) -> dict[str, Any]:
+    """Return an address under the names it has in a reply."""
+    return {"objectname": address.objectname, "objectindex": address.objectindex}
+
+
+def _write_spans(indexes: Iterable[int]) -> str:
+    spans: list[tuple[int, int]] = []
+    for index in sorted(indexes):
+        if spans and index == spans[-1][1] + 1:
+            spans[-1] = (spans[-1][0], index)
+        else:
+            spans.append((index, index))
+    return ", ".join(str(first) if first == last else f"{first}-{last}" for first, last in spans)

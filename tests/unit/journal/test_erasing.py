@@ -1,0 +1,89 @@
+"""Retention takes the personal data and leaves the books."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from bridge.batch import Address, CallState, Outcome, Verdict
+from bridge.journal import Claim, DecideRows, FinishBatch, LearnClaims, MoveCall, OpenBatch, erasing
+from bridge.journal.sqlite import SqliteJournal, open_sqlite_journal
+
+if TYPE_CHECKING:
+    from tests.unit.journal.conftest import Make
+
+SECRET = b'{"name": "Kari Nordmann"}'
+
+
+async def finish(journal: SqliteJournal, make: Make, name: str, at: float, rows: int = 1) -> None:
+    opened = [make.row(index, item=SECRET, reference=SECRET) for index in range(rows)]
+    plan = make.planning(f"c-{name}", name, tuple(range(rows)), state=CallState.SUBMITTING)
+    await journal.write(OpenBatch(make.batch(name, rows, payload=SECRET), opened), plan)
+    await journal.write(
+        MoveCall(plan.call.id, CallState.SUBMITTING, CallState.DONE, at),
+        DecideRows(name, [Outcome(Address("invoice", index), Verdict.ACCEPTED) for index in range(rows)]),
+        LearnClaims([Claim(make.organization, f"i-{name}", batch_id=name, objectindex=0)]),
+        FinishBatch(name, b"answer", at),
+    )
+
+
+async def test_payload_items_and_references_go_and_the_rest_stays(journal: SqliteJournal, make: Make) -> None:
+    """Reply, verdicts, calls and the cross-reference outlive the payload; nothing breaks the books."""
+    await finish(journal, make, "old", 100.0, rows=3)
+    before = await journal.load("old")
+    assert await journal.erase(200.0) == 1
+    after = await journal.load("old")
+    assert after == replace(
+        before,
+        batch=replace(before.batch, payload=None),
+        rows=tuple(replace(row, item=None, reference=None) for row in before.rows),
+    )
+    assert len(await journal.claims(make.organization, "invoiceId", "i-old")) == 1
+    assert (await journal.ledger()).unaccounted == ()
+    assert await journal.erase(200.0) == 0
+
+
+async def test_young_and_open_batches_keep_everything(journal: SqliteJournal, make: Make) -> None:
+    """Only what was finished before the given time is erased."""
+    await finish(journal, make, "young", 200.0)
+    await journal.write(make.opening("open"))
+    assert await journal.erase(200.0) == 0
+    for name in ("young", "open"):
+        stored = await journal.load(name)
+        assert stored.batch.payload is not None
+        assert stored.rows[0].item is not None
+
+
+async def test_erased_data_is_gone_from_the_disk(path: Path, make: Make) -> None:
+    """Not only from the tables: no byte of it is left in any of the files."""
+    journal = open_sqlite_journal(path)
+    await finish(journal, make, "old", 100.0, rows=50)
+    await journal.erase(200.0)
+    await journal.close()
+    assert all(b"Nordmann" not in file.read_bytes() for file in path.parent.iterdir())
+
+
+async def test_erasing_goes_in_slices_that_let_other_writes_through(
+    journal: SqliteJournal, make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither a huge batch nor very many batches hold the writer for long."""
+    monkeypatch.setattr(erasing, "BATCHES_PER_SLICE", 3)
+    monkeypatch.setattr(erasing, "ITEMS_PER_SLICE", 10)
+    await finish(journal, make, "huge", 50.0, rows=35)
+    for number in range(7):
+        await finish(journal, make, f"b{number}", 100.0)
+    before = journal.commits
+    task = asyncio.ensure_future(journal.erase(200.0))
+    between = 0
+    while not task.done():
+        await journal.write(make.opening(f"beside-{between}"))
+        between += 1
+    assert await task == 8
+    assert between >= 3
+    assert journal.commits - before >= 6
+    stored = await journal.load("huge")
+    assert {row.item for row in stored.rows} == {None}

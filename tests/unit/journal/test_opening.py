@@ -1,0 +1,238 @@
+"""Where the journal lies, who may hold it, and which versions are opened."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import stat
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from bridge.errors import JournalLocked, JournalTooNew, OperatorError, SettingsFault
+from bridge.journal import schema
+from bridge.journal.books import open_sqlite_books
+from bridge.journal.opening import locate_journal, open_books, open_journal
+from bridge.journal.sqlite import open_sqlite_journal
+
+if TYPE_CHECKING:
+    from tests.unit.journal.conftest import Make
+
+HOLD = """
+import asyncio, sys
+from pathlib import Path
+from bridge.journal.sqlite import open_sqlite_journal
+journal = open_sqlite_journal(Path(sys.argv[1]))
+print("held", flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("sqlite:///var/bridge.db", "/etc/bridge/var/bridge.db"),
+        ("sqlite:////var/lib/bridge/journal.db", "/var/lib/bridge/journal.db"),
+        ("sqlite:///my%20journal.db", "/etc/bridge/my journal.db"),
+    ],
+)
+def test_three_slashes_are_relative_to_the_configuration_and_four_absolute(url: str, expected: str) -> None:
+    """The URL names one file."""
+    assert locate_journal(url, base=Path("/etc/bridge")) == Path(expected)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "",
+        "var/bridge.db",
+        "sqlite://",
+        "sqlite:///",
+        "sqlite:///var/",
+        "sqlite://host/bridge.db",
+        "sqlite:bridge.db",
+        "sqlite:///bridge.db?mode=ro",
+        "mysql://user@host/db",
+    ],
+)
+def test_any_other_url_is_refused_naming_what_is_allowed(url: str) -> None:
+    """A fault of the settings says which forms there are."""
+    with pytest.raises(SettingsFault, match=r"storage\.url: expected sqlite:///relative.* or sqlite:////absolute"):
+        locate_journal(url, base=Path())
+
+
+def test_postgresql_is_refused_in_words_of_its_own(tmp_path: Path) -> None:
+    """The documented form for several replicas is not in this version."""
+    with pytest.raises(OperatorError, match="this version stores in SQLite only"):
+        open_journal("postgresql://bridge@db/bridge", base=tmp_path)
+
+
+async def test_a_journal_is_opened_by_url_and_its_books_beside_it(tmp_path: Path, make: Make) -> None:
+    """Books need no lock: they are read while the bridge runs, and after it has stopped."""
+    journal = open_journal("sqlite:///var/bridge.db", base=tmp_path)
+    await journal.write(make.opening())
+    beside = open_books("sqlite:///var/bridge.db", base=tmp_path)
+    assert await beside.open_batches() == ["b1"]
+    await journal.write(make.opening("b2"))
+    assert (await beside.ledger()).accepted == 2
+    await beside.close()
+    await journal.close()
+    afterwards = open_books("sqlite:///var/bridge.db", base=tmp_path)
+    assert await afterwards.open_batches() == ["b1", "b2"]
+    await afterwards.close()
+
+
+async def test_files_are_readable_by_their_owner_only(path: Path, make: Make) -> None:
+    """The journal holds payloads, so nobody else may read it, whatever the umask says."""
+    umask = os.umask(0)
+    try:
+        journal = open_sqlite_journal(path)
+        await journal.write(make.opening())
+        modes = {file.name: stat.S_IMODE(file.stat().st_mode) for file in path.parent.iterdir()}
+        await journal.close()
+    finally:
+        os.umask(umask)
+    names = ("bridge.db", "bridge.db-wal", "bridge.db-shm", "bridge.db.lock")
+    assert modes == dict.fromkeys(names, 0o600)
+    assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
+
+
+async def test_a_second_process_is_refused_with_path_and_pid(path: Path, make: Make) -> None:
+    """The lock names its holder, also through a link, and dies with it even when it is killed."""
+    path.parent.mkdir()
+    link = path.with_name("link.db")
+    link.symlink_to(path)
+    holder = subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    try:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == "held\n"
+        for name in (path, link):
+            with pytest.raises(JournalLocked, match=rf"process {holder.pid} holds the journal {path}"):
+                open_sqlite_journal(name)
+    finally:
+        holder.kill()
+        holder.communicate()
+    journal = open_sqlite_journal(path)
+    await journal.write(make.opening())
+    await journal.close()
+
+
+async def test_one_process_does_not_open_a_journal_twice(path: Path) -> None:
+    """The lock also keeps a second journal of the same process out, and a refused opening releases nothing of it."""
+    journal = open_sqlite_journal(path)
+    for _ in range(2):
+        with pytest.raises(JournalLocked, match=f"process {os.getpid()} holds"):
+            open_sqlite_journal(path)
+    await journal.close()
+    await open_sqlite_journal(path).close()
+
+
+def test_a_journal_that_is_not_there_is_told(path: Path) -> None:
+    """`bridge ledger` creates nothing."""
+    with pytest.raises(OperatorError, match="there is no journal at"):
+        open_sqlite_books(path)
+    assert not path.parent.exists()
+
+
+def test_an_empty_file_is_not_a_journal_yet(path: Path) -> None:
+    """Only a starting bridge makes a journal."""
+    path.parent.mkdir()
+    path.touch()
+    with pytest.raises(OperatorError, match="not a journal yet: start the bridge once"):
+        open_sqlite_books(path)
+
+
+@pytest.mark.parametrize("opening", [open_sqlite_journal, open_sqlite_books])
+def test_a_journal_of_a_newer_version_is_left_alone(path: Path, opening: Opening) -> None:
+    """An older bridge says which version it knows."""
+    path.parent.mkdir()
+    execute(path, f"PRAGMA application_id = {schema.APPLICATION_ID}; PRAGMA user_version = 99; CREATE TABLE t (x)")
+    with pytest.raises(JournalTooNew, match="version 99, this bridge knows up to"):
+        opening(path)
+
+
+@pytest.mark.parametrize("opening", [open_sqlite_journal, open_sqlite_books])
+def test_a_database_of_another_program_is_left_alone(path: Path, opening: Opening) -> None:
+    """A wrong storage.url must not migrate somebody else's tables."""
+    path.parent.mkdir()
+    execute(path, "CREATE TABLE customers (name)")
+    with pytest.raises(OperatorError, match="a database of another program"):
+        opening(path)
+    assert execute(path, "SELECT name FROM sqlite_master") == [("customers",)]
+
+
+@pytest.mark.parametrize("opening", [open_sqlite_journal, open_sqlite_books])
+def test_a_file_that_is_no_database_is_told(path: Path, opening: Opening) -> None:
+    """The message names the file and the remedy."""
+    path.parent.mkdir()
+    path.write_text("creditor;invoice;payment\n" * 1000)
+    with pytest.raises(OperatorError, match=rf"{path} cannot be opened: the file is not a SQLite database"):
+        opening(path)
+
+
+def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
+    """A file where the folder should be, and a folder where the file should be."""
+    (tmp_path / "file").touch()
+    with pytest.raises(OperatorError, match="cannot be created or opened for writing"):
+        open_sqlite_journal(tmp_path / "file" / "bridge.db")
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(OperatorError, match="cannot be created or opened for writing"):
+        open_sqlite_journal(tmp_path / "folder")
+
+
+def test_an_older_journal_is_upgraded_by_the_bridge_and_only_by_it(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each migration runs once, in order; a reader asks for the bridge to be started."""
+    execute_all_steps_of(path, schema.MIGRATIONS)
+    newer = (*schema.MIGRATIONS, "ALTER TABLE creditor ADD COLUMN note TEXT; CREATE TABLE extra (x)")
+    monkeypatch.setattr(schema, "MIGRATIONS", newer)
+    with pytest.raises(OperatorError, match="start the bridge once, it upgrades the journal"):
+        open_sqlite_books(path)
+    execute_all_steps_of(path, newer)
+    execute_all_steps_of(path, newer)
+    assert execute(path, "PRAGMA user_version") == [(len(newer),)]
+
+
+def test_a_migration_that_fails_leaves_the_version_before_it(path: Path) -> None:
+    """A step is all or nothing, so a failed upgrade can be tried again."""
+    broken = (*schema.MIGRATIONS, "CREATE TABLE extra (x); CREATE TABLE extra (x)")
+    with pytest.raises(sqlite3.OperationalError):
+        execute_all_steps_of(path, broken)
+    assert execute(path, "PRAGMA user_version") == [(len(schema.MIGRATIONS),)]
+    assert execute(path, "SELECT * FROM sqlite_master WHERE name = 'extra'") == []
+
+
+def test_a_write_is_on_disk_before_it_returns(path: Path) -> None:
+    """The connection that writes is set to WAL and to syncing every commit."""
+    journal = open_sqlite_journal(path)
+    connection = journal._writer._connection
+    assert connection is not None
+    assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    assert connection.execute("PRAGMA synchronous").fetchone() == (2,)
+    journal._lock.release()
+
+
+def execute(path: Path, script: str) -> list[tuple[object, ...]]:
+    connection = sqlite3.connect(path)
+    try:
+        *before, last = script.split(";")
+        for statement in before:
+            connection.execute(statement)
+        found = connection.execute(last).fetchall()
+        connection.commit()
+        return found
+    finally:
+        connection.close()
+
+
+def execute_all_steps_of(path: Path, migrations: tuple[str, ...]) -> None:
+    path.parent.mkdir(exist_ok=True)
+    connection = sqlite3.connect(path, isolation_level=None)
+    try:
+        schema.upgrade(connection, migrations)
+    finally:
+        connection.close()
