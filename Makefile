@@ -42,8 +42,8 @@ test: setup  ## run all tests but the slow fault runs, with the coverage floor
 test-chaos: setup  ## run the slow fault runs: kill -9 everywhere, lost answers, full disks
 	$(BIN)/pytest -m chaos
 
-bench: setup  ## measure speed
-	$(BIN)/python tests/benchmarks/run.py
+bench: setup  ## measure speed and show it beside the targets (a few minutes, never fails on a miss)
+	$(BIN)/python -m tests.benchmarks.run
 
 demo: setup  ## see one batch with good and bad rows go all the way
 	@$(BIN)/bridge demo

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -24,6 +25,8 @@ log = get_log()
 BATCH_PATH = "/{_:(?i:webapi/api/batch)/?}"
 PING_PATH = "/{_:(?i:webapi/api/ping)/?}"
 HOOK_PATH = "/hooks/amili"
+LARGE_BODY_BYTES = 512 * 1024
+"""A body beyond this is decoded in a thread, so that it holds nobody up."""
 HOOK_LIMIT_BYTES = 1024 * 1024
 REMEMBERED_HOOKS = 100_000
 REMEMBERED_HOOK_SECONDS = 24 * 3600.0
@@ -95,8 +98,10 @@ class Endpoints:
     async def _read_body(self, request: web.Request) -> bytes:
         """Return the body as UTF-8 JSON, never holding much more than the limit."""
         raw = await _read_bounded(request, self._max_body_bytes)
-        inflated = inflate(raw, request.headers.get("Content-Encoding"), self._max_body_bytes)
-        return decode_body(inflated, request.headers.get("Content-Type"))
+        encoding, content_type = request.headers.get("Content-Encoding"), request.headers.get("Content-Type")
+        if len(raw) <= LARGE_BODY_BYTES and not encoding:
+            return decode_body(raw, content_type)
+        return await asyncio.to_thread(_decode, raw, encoding, content_type, self._max_body_bytes)
 
     async def ping(self, _: web.Request) -> web.Response:
         """Say whether the bridge can take work."""
@@ -137,6 +142,10 @@ class Endpoints:
         if hook.batch_id:
             self._waiter.hint(hook.batch_id)
         return web.json_response({"status": "OK"})
+
+
+def _decode(raw: bytes, encoding: str | None, content_type: str | None, limit_bytes: int) -> bytes:
+    return decode_body(inflate(raw, encoding, limit_bytes), content_type)
 
 
 def _query(request: web.Request, name: str) -> str | None:

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from urllib.parse import quote
+from typing import Protocol, TypeVar
+from urllib.parse import quote, unquote
 
 from bridge.batch import Address, Operation, Outcome, Reference, RowRefused, Verdict
 
@@ -19,6 +20,8 @@ ORGANIZATION_PLACEHOLDER = "{organizationId}"
 
 Names = tuple[tuple[str, str], ...]
 """(kind, value) under which a claim is known; kind is uniqueSourceInvoiceId, invoiceNumber or ledgerref."""
+
+Carrier = TypeVar("Carrier", bound="Carries")
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,16 +86,31 @@ def call_path(row: PlannedRow) -> str:
     return path.replace(CASE_PLACEHOLDER, quote(row.case_id, safe=""))
 
 
-def in_sequence(drafts: Sequence[Draft]) -> list[list[Draft]]:
-    """Split drafts into lanes: lanes may run side by side, the drafts within one must follow each other.
+def case_in(operation: Operation, path: str) -> str:
+    """Return the case id that a filled path holds; empty when the operation is not about a case."""
+    places = dict(zip(operation.path.split("/"), path.split("/"), strict=False))
+    return unquote(places.get(CASE_PLACEHOLDER, ""))
+
+
+class Carries(Protocol):
+    """Whatever carries rows: a draft, or the call made of it."""
+
+    @property
+    def rows(self) -> tuple[PlannedRow, ...]:
+        """The rows in the order of the call's body."""
+        ...
+
+
+def in_sequence(calls: Sequence[Carrier]) -> list[list[Carrier]]:
+    """Split calls into lanes: lanes may run side by side, the calls within one must follow each other.
 
     Actions on the same case form a lane, in row order: a pause and a resume that overtake each other end wrongly.
     """
-    lanes: dict[object, list[Draft]] = {}
-    for draft in drafts:
-        case_id = draft.rows[0].case_id
-        lanes.setdefault(("case", case_id) if case_id else draft.rows[0].address, []).append(draft)
-    return [sorted(lane, key=lambda draft: draft.rows[0].address.objectindex) for lane in lanes.values()]
+    lanes: dict[object, list[Carrier]] = {}
+    for call in calls:
+        case_id = call.rows[0].case_id
+        lanes.setdefault(("case", case_id) if case_id else call.rows[0].address, []).append(call)
+    return [sorted(lane, key=lambda call: call.rows[0].address.objectindex) for lane in lanes.values()]
 
 
 def halves(draft: Draft) -> tuple[Draft, Draft]:

@@ -16,7 +16,7 @@ from bridge.batch import Address, Outcome, Verdict
 from bridge.calls import LiveCall, Outcomes
 from bridge.errors import ModernRefused, ModernUnreachable
 from bridge.logs import Event, get_log
-from bridge.modern.correlation import mentions
+from bridge.modern.correlation import mentions_all
 from bridge.modern.lists import ModernInvoice, read_moment
 from bridge.modern.results import ModernBatch
 from bridge.modern.schedule import next_delay
@@ -112,7 +112,8 @@ class Reconciler:
             return Adopted(batch.id)
         if found := await self._invoices_of(access, call):
             return found
-        if batch := await self._watch(access, call, until=horizon + self._patience.settle_seconds):
+        # counted from this look, not from the horizon: after a long stop both looks would fall together
+        if batch := await self._watch(access, call, until=self._clock() + self._patience.settle_seconds):
             return Adopted(batch.id)
         if found := await self._invoices_of(access, call):
             return found
@@ -129,9 +130,10 @@ class Reconciler:
     async def explain_conflict(self, access: Access, call: LiveCall) -> Finding | None:
         """Explain a 409 to a call that was never tried before: it is ours already, or others hold its invoices.
 
-        None: the look-ups show nothing that explains it.
+        None: the look-ups show nothing that explains it. Only its key can make a batch this call's own: one that merely
+        names the same rows was sent by somebody before.
         """
-        if batch := await self._batch_of(access, call):
+        if batch := await self._answered(lambda: self._batch_by_key(access, call)):
             return Adopted(batch.id)
         return await self._invoices_of(access, call)
 
@@ -139,13 +141,22 @@ class Reconciler:
         """Look invoices up, however often it takes to get an answer."""
         return await self._answered(lambda: self.look_up(access, rows)) if rows else {}
 
+    async def look_out_for(self, access: Access, rows: Sequence[PlannedRow]) -> Mapping[Address, ModernInvoice]:
+        """Look invoices up that the modern system says it has, until its lists show them all or had time to."""
+        end = self._clock() + self._patience.settle_seconds
+        found = await self.look_up_patiently(access, rows)
+        while len(found) < len(rows) and self._clock() < end:
+            await self._sleep(max(min(LOOK_CEILING_SECONDS, (end - self._clock()) / 4), 0.01))
+            found = await self.look_up_patiently(access, rows)
+        return found
+
     async def look_up(self, access: Access, rows: Sequence[PlannedRow]) -> dict[Address, ModernInvoice]:
         """Return the invoices the modern system holds under the rows' unique ids."""
         found = {}
         for row in rows:
             if can_be_looked_up(row):
                 invoices = await self._modern.invoices(access, unique_source_invoice_id=row.unique_id)
-                if invoices and (not row.invoice_number or invoices[0].invoice_number in ("", row.invoice_number)):
+                if invoices:
                     found[row.address] = invoices[0]
         return found
 
@@ -163,17 +174,21 @@ class Reconciler:
 
     async def _batch_of(self, access: Access, call: LiveCall) -> ModernBatch | None:
         """Return the oldest batch that is the call's: by its idempotency key, else by the rows it mentions."""
+        return await self._batch_by_key(access, call) or await self._batch_by_rows(access, call)
+
+    async def _batch_by_key(self, access: Access, call: LiveCall) -> ModernBatch | None:
         listed = await self._modern.batches(access, idempotency_key=call.id)
         own = [batch for batch in listed if not _is_older(call, batch.created_at)]
         if any(batch.idempotency_key != call.id for batch in own) and not await self.filters_by_key(access, call):
             own = [batch for batch in own if batch.idempotency_key == call.id]
-        if not own:
-            since = call.record.planned_at - CLOCK_SKEW_SECONDS
-            recent = await self._modern.batches(access, created_since=since)
-            own = [batch for batch in recent if mentions(call.sent_rows, batch)]
-        if len(own) > 1:
-            log.error(Event.DOUBLED_BATCH, call=call.id, batch=call.record.batch_id, modern_batch=own[0].id)
-        return min(own, key=lambda batch: read_moment(batch.created_at) or math.inf, default=None)
+        return _oldest(call, own)
+
+    async def _batch_by_rows(self, access: Access, call: LiveCall) -> ModernBatch | None:
+        if all(can_be_looked_up(row) for row in call.rows):
+            return None  # invoices speak for themselves, and tell an earlier claim from one of this call
+        since = call.record.planned_at - CLOCK_SKEW_SECONDS
+        recent = await self._modern.batches(access, created_since=since)
+        return _oldest(call, [batch for batch in recent if mentions_all(call.sent_rows, batch)])
 
     async def filters_by_key(self, access: Access, call: LiveCall) -> bool:
         """Tell whether the batch list can be searched by key at all: a key that was never used must find nothing.
@@ -201,15 +216,27 @@ class Reconciler:
             await self._sleep(min(max(next_delay(self._clock() - began) * 10, 0.1), RETRY_CEILING_SECONDS))
 
 
+def _oldest(call: LiveCall, own: Sequence[ModernBatch]) -> ModernBatch | None:
+    """Return the first of the batches a call has opened; a second one is for an operator to look at."""
+    if len(own) > 1:
+        log.error(Event.DOUBLED_BATCH, call=call.id, batch=call.record.batch_id, modern_batch=own[0].id)
+    return min(own, key=lambda batch: read_moment(batch.created_at) or math.inf, default=None)
+
+
 def can_be_looked_up(row: PlannedRow) -> bool:
     """Tell whether the modern API can be asked for this row."""
     return bool(row.unique_id) and row.operation.unique_id == LOOK_UP_BY
 
 
+def is_same_claim(row: PlannedRow, invoice: ModernInvoice) -> bool:
+    """Tell whether the invoice that holds a row's unique id goes by its number as well; one of them may be unknown."""
+    return "" in (row.invoice_number, invoice.invoice_number) or row.invoice_number == invoice.invoice_number
+
+
 def verdict_on(call: LiveCall, row: PlannedRow, invoice: ModernInvoice) -> Outcome:
     """Judge a row whose invoice exists: ours if an attempt of this call may have made it, else somebody's before us."""
     ids = {"invoiceId": invoice.id, "caseNumber": invoice.case_number, "invoiceNumber": invoice.invoice_number}
-    if call.tried and not _is_older(call, invoice.created_at):
+    if call.tried and is_same_claim(row, invoice) and not _is_older(call, invoice.created_at):
         return Outcome(row.address, Verdict.ACCEPTED, ids=ids)
     holder = f"case {invoice.case_number}" if invoice.case_number else f"invoice {invoice.id}"
     message = (

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
-from bridge.batch import Address, CallState, Operation, Outcome, Verdict
+from bridge.batch import Address, CallState, Outcome, Verdict
 from bridge.calls import LiveCall
+from bridge.errors import CannotTakeNow
 from bridge.intake import Desk, unpack_names, unpack_row
 from bridge.journal import Attempt, CallRecord, RowRecord, StoredBatch
-from bridge.plan import BatchClaims, Draft, PlannedRow
+from bridge.modern.requests import read_field
+from bridge.plan import BatchClaims, Draft, PlannedRow, case_in
 from bridge.work import Work
 
 ENDED = frozenset({CallState.DONE, CallState.REFUSED})
@@ -19,9 +22,10 @@ def reopen(stored: StoredBatch, attempts: Sequence[Attempt], desk: Desk) -> Work
     """Return the batch as it was when the journal last heard of it.
 
     Nothing is translated again: items, unique ids and calls are those written down before the first byte left.
+    Raises CannotTakeNow when the profile has lost an operation that the batch needs.
     """
     loop = asyncio.get_running_loop()
-    planned = {row.address: unpack_row(row, _operations(desk, row)) for row in stored.rows if row.operation}
+    planned = {row.address: _rebuild(desk, row) for row in stored.rows if row.operation}
     claims = BatchClaims()
     for row in stored.rows:
         if row.operation:
@@ -44,8 +48,14 @@ def reopen(stored: StoredBatch, attempts: Sequence[Attempt], desk: Desk) -> Work
     )
 
 
-def _operations(desk: Desk, row: RowRecord) -> Mapping[str, Operation]:
-    return desk.profile.objects[row.address.objectname].operations
+def _rebuild(desk: Desk, row: RowRecord) -> PlannedRow:
+    try:
+        return unpack_row(row, desk.profile.objects[row.address.objectname].operations)
+    except KeyError:
+        raise CannotTakeNow(
+            f"this batch waits for the operation {row.operation} of {row.address.objectname} rows, which its profile "
+            "lost: let the operator restore it, restart the bridge, then send the batch again"
+        ) from None
 
 
 def _outcome(row: RowRecord) -> Outcome:
@@ -53,6 +63,19 @@ def _outcome(row: RowRecord) -> Outcome:
 
 
 def _live(call: CallRecord, planned: Mapping[Address, PlannedRow], *, tried: bool) -> LiveCall:
-    rows = tuple(planned[address] for address in call.rows)
+    rows = tuple(_as_sent(planned[address], call.path) for address in call.rows)
     draft = Draft(call.organization, rows[0].operation, call.path, rows)
     return LiveCall(call, draft, tried=tried)
+
+
+def _as_sent(row: PlannedRow, path: str) -> PlannedRow:
+    """Return a row as it stands in a journalled call: with the claim that was found for it, by which results name it."""
+    if row.reference is None:
+        return row
+    into = row.reference.into
+    return replace(
+        row,
+        reference=None,
+        invoice_id=read_field(row.item, into) if into else "",
+        case_id=case_in(row.operation, path),
+    )

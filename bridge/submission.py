@@ -23,7 +23,7 @@ from bridge.modern.results import ModernBatch
 from bridge.modern.tokens import Access
 from bridge.modern.waiting import Waiter
 from bridge.plan import Draft, PlannedRow, halves
-from bridge.reconcile import Adopted, Found, NeverArrived, Parked, Reconciler, can_be_looked_up, verdict_on
+from bridge.reconcile import Adopted, Found, NeverArrived, Parked, Reconciler, can_be_looked_up, is_same_claim, verdict_on
 
 log = get_log()
 
@@ -157,11 +157,7 @@ class Submitter:
         """Store the modern batch id while the result is already being asked for."""
         call, change = call.moved(CallState.SUBMITTED, self._clock(), modern_batch=modern_batch)
         log.info(Event.CALL_TAKEN, call=call.id, batch=call.record.batch_id, modern_batch=modern_batch)
-        stored = asyncio.ensure_future(self._journal.write(change))
-        try:
-            result = await self._result(call)
-        finally:
-            await stored
+        _, result = await asyncio.gather(self._journal.write(change), self._result(call))
         return await self._conclude(call, result)
 
     async def _collect(self, call: LiveCall) -> Outcomes:
@@ -191,7 +187,8 @@ class Submitter:
         found = await self._reconciler.look_up_patiently(self._access(call.draft.organization), rows)
         outcomes = {}
         for row in rows:
-            if invoice := found.get(row.address):
+            invoice = found.get(row.address)
+            if invoice is not None and is_same_claim(row, invoice):
                 ids = {"invoiceId": invoice.id, "caseNumber": invoice.case_number}
                 outcomes[row.address] = Outcome(row.address, Verdict.ACCEPTED, ids=ids)
             else:
@@ -201,12 +198,16 @@ class Submitter:
 
     async def _look_up_duplicates(self, call: LiveCall, outcomes: Outcomes) -> dict[Address, Outcome]:
         """Judge rows refused as duplicates: of themselves (accepted before), or of somebody else's claim (named)."""
-        suspects = [row for row in call.rows if self._says_duplicate(outcomes.get(row.address))]
-        found = await self._reconciler.look_up_patiently(self._access(call.draft.organization), suspects)
-        judged = {row.address: verdict_on(call, row, found[row.address]) for row in suspects if row.address in found}
-        if call.tried:  # payments cannot be looked up; with an earlier attempt in the dark, the duplicate is our own
-            own = [row for row in suspects if row.reference_target == "invoice" and row.unique_id]
-            judged |= {row.address: Outcome(row.address, Verdict.ACCEPTED) for row in own}
+        suspects = [row for row in call.rows if row.unique_id and self._says_duplicate(outcomes.get(row.address))]
+        visible = [row for row in suspects if can_be_looked_up(row)]
+        look = self._reconciler.look_out_for if call.tried else self._reconciler.look_up_patiently
+        found = await look(self._access(call.draft.organization), visible)
+        judged = {row.address: verdict_on(call, row, found[row.address]) for row in visible if row.address in found}
+        if call.tried:
+            # a payment cannot be looked up, and an invoice that no list shows yet was made just now: with an earlier
+            # attempt in the dark, the duplicate is our own
+            own = [row.address for row in suspects if row.address not in judged]
+            judged |= {address: Outcome(address, Verdict.ACCEPTED) for address in own}
         return judged
 
     def _says_duplicate(self, outcome: Outcome | None) -> bool:
@@ -235,7 +236,8 @@ class Submitter:
     async def _split(self, call: LiveCall, drafts: Iterable[Draft], decided: Sequence[Outcome], why: str) -> Outcomes:
         """End a call and carry its undecided rows on in new ones; all of it is one step in the journal."""
         ended, move = call.moved(CallState.REFUSED, self._clock(), why=why)
-        parts = [self.prepare(call.record.batch_id, draft) for draft in drafts]
+        # what an earlier attempt may have left behind is ours for every part of the call
+        parts = [replace(self.prepare(call.record.batch_id, draft), tried=call.tried) for draft in drafts]
         await self._journal.write(
             move, *(PlanCall(part.record) for part in parts), *_decisions(ended, {o.address: o for o in decided})
         )

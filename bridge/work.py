@@ -86,7 +86,7 @@ class Worker:
     async def _run_organization(self, work: Work, organization: str) -> None:
         journalled = [call for call in work.calls if call.draft.organization == organization]
         rest = waves(row for row in work.undecided() if row.organization == organization).get(organization, [])
-        await self._carry(work, [[call] for call in journalled])
+        await self._carry(work, in_sequence(journalled))
         for wave in rest:
             await self._run_wave(work, wave)
 

@@ -99,13 +99,13 @@ def sandbox(
     more are assumptions, and the vendor's own validation is not played. A green run against it proves the bridge, not
     the vendor. `bridge sandbox --limits` lists all of it.
     """
-    from bridge.cli import serving
+    from bridge.cli import standing_in
     from bridge.sandbox import LIMITS, SandboxOptions
 
     if limits:
         print(LIMITS)
         return
-    serving.stand_in(
+    standing_in.stand_in(
         SandboxOptions(
             host=host, port=port, script=script, seed=seed, webhook_url=webhook_url, webhook_secret=webhook_secret
         )

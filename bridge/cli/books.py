@@ -223,9 +223,7 @@ def _write_ledger(screen: Screen, ledger: Ledger) -> None:
     screen.say(quiet("every row is accounted for"))
 
 
-def _time(seconds: float | None, *, precise: bool = False) -> str:
-    if seconds is None:
-        return "-"
+def _time(seconds: float, *, precise: bool = False) -> str:
     moment = datetime.fromtimestamp(seconds, UTC)
     return moment.strftime("%Y-%m-%d %H:%M:%S") + (f".{moment.microsecond // 1000:03}" if precise else "")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import os
 import sys
 import tempfile
@@ -84,10 +85,9 @@ async def _run(checkout: Path, screen: Screen) -> bool:
 def _conclude(screen: Screen, ledger: Ledger, doubled: Sequence[object], *, conserved: bool) -> bool:
     """Say what the journal and the modern side say of it all."""
     screen.title("The books")
-    screen.say(
-        f"  the bridge's journal: {ledger.accepted} rows taken = {ledger.final} final + {ledger.pending} pending"
-    )
-    screen.say(f"  + {ledger.in_doubt} in doubt; on the modern side {len(doubled)} claims or payments were doubled")
+    counts = f"{ledger.final} final + {ledger.pending} pending + {ledger.in_doubt} in doubt"
+    screen.say(f"  the bridge's journal: {ledger.accepted} rows taken = {counts}")
+    screen.say(f"  the modern side: {len(doubled)} claims or payments came twice")
     fine = conserved and not ledger.unaccounted and not doubled
     screen.say(good("  nothing lost, nothing doubled") if fine else bad("  something is wrong: see above"))
     screen.say()
@@ -151,8 +151,7 @@ async def _play(stage: Stage, title: str, request: bytes) -> Episode:
         f"{stage.url}/webapi/api/Batch",
         params={"senderid": sender.id},
         data=request,
-        headers={"Content-Type": "application/json-patch+json"},
-        auth=_credentials(sender),
+        headers={"Content-Type": "application/json-patch+json", **_credentials(sender)},
     ) as response:
         reply = await response.read()
         batch_id = response.headers.get("X-Bridge-Batch", "")
@@ -163,9 +162,11 @@ async def _play(stage: Stage, title: str, request: bytes) -> Episode:
     return Episode(title, request, response.status, reply, calls, stored, seconds)
 
 
-def _credentials(sender: SenderSettings) -> aiohttp.BasicAuth | None:
-    basic = sender.basic
-    return aiohttp.BasicAuth(basic.username, basic.password.get_secret_value()) if basic else None
+def _credentials(sender: SenderSettings) -> dict[str, str]:
+    if sender.basic is None:
+        return {}
+    pair = f"{sender.basic.username}:{sender.basic.password.get_secret_value()}"
+    return {"Authorization": f"Basic {base64.b64encode(pair.encode()).decode()}"}
 
 
 def _list_calls(sandbox: Running, exchanges: Sequence[Exchange], stored: StoredBatch) -> Iterator[ModernCall]:

@@ -11,6 +11,7 @@ import msgspec
 from rich import box
 from rich.console import Console
 from rich.highlighter import JSONHighlighter
+from rich.padding import Padding
 from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
@@ -49,9 +50,12 @@ class Screen:
 
     def data(self, encoded: bytes) -> None:
         """Show JSON, short parts on one line, indented as far as a section's content."""
-        laid_out = lay_out(encoded, width=self._width - len(MARGIN))
-        lines = "\n".join(MARGIN + line for line in laid_out.splitlines())
-        self._print(JSONHighlighter()(Text(lines)))
+        text = JSONHighlighter()(Text(lay_out(encoded, width=self._width - len(MARGIN))))
+        if self.plain:
+            for line in text.split():
+                self._print(Text(MARGIN) + line)
+        else:
+            self._console.print(Padding(text, (0, 0, 0, len(MARGIN)), expand=False))
 
     def table(self, columns: Sequence[str], rows: Sequence[Sequence[Cell]]) -> None:
         """Show rows under the names of their columns."""

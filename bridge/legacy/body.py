@@ -46,7 +46,6 @@ class Envelope:
 
 class _Property(NamedTuple):
     name: str
-    position: int
     raw: msgspec.Raw
 
 
@@ -70,26 +69,22 @@ def _split_properties(body: bytes) -> list[_Property]:
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return _scan_doubtful(body)
     if len({name.lower() for name in properties}) < len(properties):
-        return _scan_properties(body)
-    return [_Property(name, 0, raw) for name, raw in properties.items()]
+        return _scan_doubtful(body)
+    return [_Property(name, raw) for name, raw in properties.items()]
 
 
 def _scan_doubtful(body: bytes) -> list[_Property]:
-    """Split a body that msgspec refused as a whole, unless it is no JSON in fact."""
+    """Split, by order of arrival, a body that msgspec does not help with, unless it is no JSON in fact."""
     try:
-        properties = _scan_properties(body)
-        for one in properties:
-            if one.name.lower() in OBJECTNAMES and bytes(one.raw).startswith(b"["):
-                scan_array(bytes(one.raw), one.position)
+        found = scan_object(body)
+        for name, position, raw in found:
+            if name.lower() in OBJECTNAMES and raw.startswith(b"["):
+                scan_array(raw, position)
             else:
-                check_piece(bytes(one.raw), one.position)
+                check_piece(raw, position)
     except ScanFault as fault:
         raise UnreadableBatch(f"The body is not JSON {_place(body, fault.position)}: correct it there.") from None
-    return properties
-
-
-def _scan_properties(body: bytes) -> list[_Property]:
-    return [_Property(name, position, msgspec.Raw(raw)) for name, position, raw in scan_object(body)]
+    return [_Property(name, msgspec.Raw(raw)) for name, _, raw in found]
 
 
 def _place(body: bytes, position: int) -> str:
@@ -146,6 +141,13 @@ def _split_rows(name: str, raw: msgspec.Raw) -> list[msgspec.Raw]:
     try:
         return _split_array(raw) or []
     except msgspec.ValidationError:
-        raise UnreadableBatch(f"{name}: not an array; send an array of rows, even for one row.") from None
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return [msgspec.Raw(row) for row in scan_array(bytes(raw))]
+        raise _not_an_array(name) from None
+    except (msgspec.DecodeError, RecursionError):  # an odd row, or an odd text where rows should be
+        written = bytes(raw)
+        if not written.startswith(b"["):
+            raise _not_an_array(name) from None
+        return [msgspec.Raw(row) for row in scan_array(written)]
+
+
+def _not_an_array(name: str) -> UnreadableBatch:
+    return UnreadableBatch(f"{name}: not an array; send an array of rows, even for one row.")

@@ -25,7 +25,7 @@ from bridge.shape import Field, FieldType, Shape
 _DATES_KEPT = 10_000
 _NUL = b"\\u0000"
 _SHORT_AMOUNTS = Context(
-    # 11 digits, none below the tenth decimal place: always within the bounds of `amounts`, and checked in C
+    # 11 digits and at most ten decimals: always within the bounds of `amounts`, and checked in C
     prec=11,
     Emin=0,
     Emax=10,

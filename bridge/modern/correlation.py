@@ -67,11 +67,10 @@ def correlate(rows: Sequence[SentRow], batch: ModernBatch) -> Correlation:
     return Correlation(outcomes, unmentioned, len(astray) + len(lost))
 
 
-def mentions(rows: Sequence[SentRow], batch: ModernBatch) -> bool:
-    """Tell whether an entry of a batch names a row by what only this row has: its unique id or invoice number."""
-    ours = {row.unique_id for row in rows} | {row.invoice_number for row in rows}
-    named = {name for entry in (*batch.succeeded, *batch.failed) for name in _identify(entry)[:2]}
-    return bool((ours & named) - {""})
+def mentions_all(rows: Sequence[SentRow], batch: ModernBatch) -> bool:
+    """Tell whether a batch names every one of these rows by its unique id; any other name may be somebody else's."""
+    named = {_identify(entry)[0] for entry in (*batch.succeeded, *batch.failed)}
+    return all(row.unique_id and row.unique_id in named for row in rows)
 
 
 def blame(rows: Sequence[SentRow], answer: Refused | Conflict) -> dict[Address, str]:

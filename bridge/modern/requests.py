@@ -42,6 +42,12 @@ def with_field(item: bytes, name: str, value: str) -> bytes:
     return b"{" + field + (b"," + item[1:] if item != b"{}" else b"}")
 
 
+def read_field(item: bytes, name: str) -> str:
+    """Return a text field of an encoded item, such as `with_field` put there; empty when there is none."""
+    value = msgspec.json.decode(item).get(name, "")
+    return value if isinstance(value, str) else ""
+
+
 def fill_path(template: str, **ids: str) -> str:
     """Fill `{organizationId}`, `{caseId}` and the like; ids are percent-encoded, so that none can bend the path."""
     for name, value in ids.items():

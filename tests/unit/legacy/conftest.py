@@ -82,6 +82,7 @@ CREDITOR = Shape(
         *_fields(BOOLEAN, "hasforeigndebtors hasforeigncurrency disabled"),
         Field("tags", TEXT, many=True),
         Field("rates", DECIMAL, many=True),
+        Field("codes", INTEGER, many=True),
     ),
 )
 SHAPES = {shape.objectname: shape for shape in (CREDITOR, INVOICE, PAYMENT, ACTION)}
@@ -135,6 +136,7 @@ ROWS: dict[str, dict[str, Any]] = {
         "disabled": False,
         "tags": ["a", "b"],
         "rates": [0.5, 12],
+        "codes": [1, 2],
     },
     "invoice": INVOICE_ROW,
     "payment": {

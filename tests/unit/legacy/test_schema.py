@@ -107,10 +107,10 @@ def test_the_last_spelling_of_a_property_wins(row: Any, text: Any) -> None:
         ({"text": "a\0b"}, "text: contains a NUL character"),
         ({"decimal": "ten"}, "decimal: not a number"),
         ({"decimal": True}, "decimal: not a number"),
-        ({"decimal": 10**21}, "decimal: out of range: at most 20 digits before and 10 after the decimal point"),
+        ({"decimal": 10**21}, "decimal: out of range: at most 20 digits before and 28 after the decimal point"),
         (
             {"decimal": msgspec.Raw(b"-1e99999999999999999999")},
-            "decimal: out of range: at most 20 digits before and 10",
+            "decimal: out of range: at most 20 digits before and 28",
         ),
         ({"integer": 12.5}, "integer: not a whole number"),
         ({"integer": 2**63}, "integer: out of range: a whole number of at most 64 bits"),

@@ -105,7 +105,7 @@ def test_any_other_offline_is_unreadable(token: Any) -> None:
         split(b'{"offline":' + token + b"}")
 
 
-@pytest.mark.parametrize("token", [b"{}", b"1", b'"x"', b"true"])
+@pytest.mark.parametrize("token", [b"{}", b"1", b'"x"', b"true", b'"\\ud800"', b'{"a":"\\ud800"}'])
 def test_an_array_field_that_is_no_array_is_unreadable(token: Any) -> None:
     """The message names the field."""
     with pytest.raises(UnreadableBatch, match=r"^payment: not an array"):

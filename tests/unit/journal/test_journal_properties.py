@@ -6,6 +6,7 @@ import asyncio
 import sqlite3
 import tempfile
 from pathlib import Path
+from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -15,6 +16,7 @@ from bridge.batch import OBJECTNAMES, TRANSITIONS, Address, CallState, Outcome, 
 from bridge.journal import (
     BatchRecord,
     CallRecord,
+    Change,
     DecideRows,
     FinishBatch,
     MoveCall,
@@ -73,14 +75,14 @@ class Life(RuleBasedStateMachine):
         self.states: dict[str, CallState] = {}
         self.finished: set[str] = set()
 
-    def run(self, *changes) -> None:
+    def run(self, *changes: Change) -> None:
         async def write() -> None:
             await self.journal.write(*changes)
 
         self.loop.run(write())
 
     @rule(target=batches, shape=st.lists(st.sampled_from(OBJECTNAMES), max_size=5))
-    def open(self, shape: list[str]) -> None:
+    def open(self, shape: list[str]) -> str:
         name = f"b{len(self.rows)}"
         rows = [Address(objectname, index) for index, objectname in enumerate(sorted(shape, key=OBJECTNAMES.index))]
         records = [RowRecord(address, Verdict.PENDING, operation="invoices", item=b"{}") for address in rows]
@@ -89,7 +91,7 @@ class Life(RuleBasedStateMachine):
         self.rows[name] = dict.fromkeys(rows, Verdict.PENDING)
         return name
 
-    def free(self, batch: str):
+    def free(self, batch: str) -> list[Address]:
         """Return the rows that may be planned: pending, and in no open call."""
         ended = {None, CallState.DONE, CallState.REFUSED}
         return [
@@ -99,12 +101,12 @@ class Life(RuleBasedStateMachine):
         ]
 
     @rule(target=calls, batch=batches, data=st.data())
-    def plan(self, batch: str, data: st.DataObject) -> None:
+    def plan(self, batch: str, data: st.DataObject) -> Any:
         if not (free := self.free(batch)):
             return multiple()
         return self.plan_rows(batch, data.draw(st.lists(st.sampled_from(free), min_size=1, unique=True)))
 
-    def plan_rows(self, batch: str, rows, *before) -> None:
+    def plan_rows(self, batch: str, rows: list[Address], *before: Change) -> tuple[str, str]:
         call = f"c{len(self.states)}"
         self.run(
             *before,

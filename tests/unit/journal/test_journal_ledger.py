@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-async def books(journal: SqliteJournal, make: Make):
+async def books(journal: SqliteJournal, make: Make) -> SqliteJournal:
     """Sound books: b1 finished (accepted, refused), b2 open (pending, in doubt, submitted), b3 finished and empty."""
     await journal.write(
         OpenBatch(
@@ -109,17 +109,20 @@ BROKEN = {
         [("b1", "invoice", 1, "is pending, but its batch is finished")],
     ),
     "a pending row of a finished call": (
-        f"UPDATE row SET call = 0 WHERE batch = {B1}; UPDATE row SET verdict = 'pending' WHERE batch = {B1}"
-        " AND objectindex = 1; UPDATE batch SET finished_at = NULL, reply = NULL WHERE id = 'b1'",
+        f"""UPDATE row SET call = 0 WHERE batch = {B1};
+        UPDATE row SET verdict = 'pending' WHERE batch = {B1} AND objectindex = 1;
+        UPDATE batch SET finished_at = NULL, reply = NULL WHERE id = 'b1'""",
         [("b1", "invoice", 1, "is pending, but its call c1 is DONE")],
     ),
     "a pending row of a refused call": (
-        "UPDATE call SET state = 'REFUSED' WHERE id = 'c2'; UPDATE attempt SET state = 'REFUSED' WHERE state = 'IN_DOUBT'",
+        """UPDATE call SET state = 'REFUSED' WHERE id = 'c2';
+        UPDATE attempt SET state = 'REFUSED' WHERE state = 'IN_DOUBT'""",
         [("b2", "invoice", 1, "is pending, but its call c2 is REFUSED")],
     ),
     "a decided row of a call that would still be sent": (
-        f"UPDATE row SET verdict = 'accepted' WHERE batch = {B2} AND objectindex = 2;"
-        " UPDATE call SET state = 'PLANNED' WHERE id = 'c3'; UPDATE attempt SET state = 'PLANNED' WHERE call = 1",
+        f"""UPDATE row SET verdict = 'accepted' WHERE batch = {B2} AND objectindex = 2;
+        UPDATE call SET state = 'PLANNED' WHERE id = 'c3';
+        UPDATE attempt SET state = 'PLANNED' WHERE call = 1""",
         [("b2", "invoice", 2, "is accepted, but its call c3 is still PLANNED")],
     ),
     "a row accepted without having travelled": (
@@ -201,7 +204,7 @@ async def test_the_proof_holds_beside_a_writer_at_work(path: Path, make: Make) -
         return number
 
     workers = [asyncio.ensure_future(work(worker)) for worker in range(5)]
-    seen = set()
+    seen: set[int] = set()
     while len(seen) < 20:
         ledger = await journal.ledger()
         assert ledger.unaccounted == ()

@@ -9,38 +9,18 @@ import pytest
 from bridge.errors import CannotTakeNow, OperatorError
 from bridge.journal.failures import MEANINGS, Failure, classify, translate, translate_at_start
 
-NOT_ERRORS = {"SQLITE_OK", "SQLITE_NOTICE", "SQLITE_WARNING", "SQLITE_ROW", "SQLITE_DONE"}
+# results that are no errors, and the authorizer's actions, which share the prefix
+NO_ERRORS = {"OK", "NOTICE", "WARNING", "ROW", "DONE"}
+ACTIONS = {"DENY", "IGNORE", "READ", "SELECT", "TRANSACTION", "UPDATE", "ATTACH", "DETACH", "REINDEX", "ANALYZE"} | {
+    *("FUNCTION", "SAVEPOINT", "RECURSIVE", "DELETE", "INSERT", "PRAGMA")
+}
 
 
 def primary_codes() -> dict[str, int]:
-    """Return the result codes the library knows; authorizer actions share the prefix, but are no error's code."""
-    known = {}
-    for name, value in vars(sqlite3).items():
-        if not name.startswith("SQLITE_") or not isinstance(value, int) or name in NOT_ERRORS:
-            continue
-        error = sqlite3.OperationalError()
-        error.sqlite_errorcode = value
-        if name.count("_") == 1 and not name.startswith(("SQLITE_LIMIT", "SQLITE_DBCONFIG")):
-            known[name] = value
-    actions = {
-        "SQLITE_DENY",
-        "SQLITE_IGNORE",
-        "SQLITE_READ",
-        "SQLITE_SELECT",
-        "SQLITE_TRANSACTION",
-        "SQLITE_UPDATE",
-        "SQLITE_ATTACH",
-        "SQLITE_DETACH",
-        "SQLITE_REINDEX",
-        "SQLITE_ANALYZE",
-        "SQLITE_FUNCTION",
-        "SQLITE_SAVEPOINT",
-        "SQLITE_RECURSIVE",
-        "SQLITE_DELETE",
-        "SQLITE_INSERT",
-        "SQLITE_PRAGMA",
-    }
-    return {name: value for name, value in known.items() if name not in actions}
+    """Return the primary result codes the library knows; extended ones have a second part in their names."""
+    known = {name: value for name, value in vars(sqlite3).items() if name.startswith("SQLITE_")}
+    words = {name: name.removeprefix("SQLITE_") for name in known}
+    return {name: known[name] for name, word in words.items() if "_" not in word and word not in NO_ERRORS | ACTIONS}
 
 
 def failure(code: int | None) -> sqlite3.Error:

@@ -9,6 +9,7 @@ import pytest
 
 from bridge.batch import Address, CallState, Outcome, Verdict
 from bridge.journal import (
+    Change,
     DecideRows,
     FinishBatch,
     IdentityTaken,

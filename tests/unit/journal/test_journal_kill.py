@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from bridge.batch import CallState, Verdict
-from bridge.journal.books import open_sqlite_books
+from bridge.journal.books import SqliteBooks, open_sqlite_books
 from bridge.journal.sqlite import open_sqlite_journal
 
 CHILD = '''
@@ -20,7 +20,7 @@ import asyncio, sys
 from pathlib import Path
 from bridge.batch import Address, CallState, Outcome, Verdict
 from bridge.journal import *
-from bridge.journal.sqlite import open_sqlite_journal
+from bridge.journal.sqlite import SqliteJournal, open_sqlite_journal
 
 ROWS = 3
 
@@ -73,7 +73,7 @@ def run_and_kill(path: Path, life: int, chance: random.Random) -> dict[str, set[
     return reported
 
 
-async def expect_whole(books, reported: dict[str, set[str]], life: int) -> None:
+async def expect_whole(books: SqliteBooks, reported: dict[str, set[str]], life: int) -> None:
     """Every reported write is there, and every write is there with all of its changes or none."""
     for name in reported["opened"]:
         assert await books.load(name) is not None
@@ -81,6 +81,8 @@ async def expect_whole(books, reported: dict[str, set[str]], life: int) -> None:
         if not summary.id.startswith(f"{life}-"):
             continue
         stored = await books.load(summary.id)
+        assert stored is not None
+        assert stored.batch.payload is not None
         (call,) = stored.calls
         assert len(stored.rows) == 3
         assert {row.call_id for row in stored.rows} == {call.id}

@@ -7,6 +7,7 @@ import sqlite3
 import stat
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -105,9 +106,7 @@ async def test_a_second_process_is_refused_with_path_and_pid(path: Path, make: M
     path.parent.mkdir()
     link = path.with_name("link.db")
     link.symlink_to(path)
-    holder = subprocess.Popen(
-        [sys.executable, "-c", HOLD, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    )
+    holder = start_holder(path)
     try:
         assert holder.stdout is not None
         assert holder.stdout.readline() == "held\n"
@@ -148,7 +147,7 @@ def test_an_empty_file_is_not_a_journal_yet(path: Path) -> None:
 
 
 @pytest.mark.parametrize("opening", [open_sqlite_journal, open_sqlite_books])
-def test_a_journal_of_a_newer_version_is_left_alone(path: Path, opening: Opening) -> None:
+def test_a_journal_of_a_newer_version_is_left_alone(path: Path, opening: Callable[[Path], object]) -> None:
     """An older bridge says which version it knows."""
     path.parent.mkdir()
     execute(path, f"PRAGMA application_id = {schema.APPLICATION_ID}; PRAGMA user_version = 99; CREATE TABLE t (x)")
@@ -157,7 +156,7 @@ def test_a_journal_of_a_newer_version_is_left_alone(path: Path, opening: Opening
 
 
 @pytest.mark.parametrize("opening", [open_sqlite_journal, open_sqlite_books])
-def test_a_database_of_another_program_is_left_alone(path: Path, opening: Opening) -> None:
+def test_a_database_of_another_program_is_left_alone(path: Path, opening: Callable[[Path], object]) -> None:
     """A wrong storage.url must not migrate somebody else's tables."""
     path.parent.mkdir()
     execute(path, "CREATE TABLE customers (name)")
@@ -167,7 +166,7 @@ def test_a_database_of_another_program_is_left_alone(path: Path, opening: Openin
 
 
 @pytest.mark.parametrize("opening", [open_sqlite_journal, open_sqlite_books])
-def test_a_file_that_is_no_database_is_told(path: Path, opening: Opening) -> None:
+def test_a_file_that_is_no_database_is_told(path: Path, opening: Callable[[Path], object]) -> None:
     """The message names the file and the remedy."""
     path.parent.mkdir()
     path.write_text("creditor;invoice;payment\n" * 1000)
@@ -214,6 +213,12 @@ def test_a_write_is_on_disk_before_it_returns(path: Path) -> None:
     assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
     assert connection.execute("PRAGMA synchronous").fetchone() == (2,)
     journal._lock.release()
+
+
+def start_holder(path: Path) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
 
 
 def execute(path: Path, script: str) -> list[tuple[object, ...]]:

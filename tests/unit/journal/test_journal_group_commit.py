@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import threading
+from collections.abc import Iterator
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -78,7 +79,7 @@ async def test_one_call_into_the_event_loop_wakes_a_whole_group(
     wakes: list[int] = []
     original = loop.call_soon_threadsafe
 
-    def count(callback, settled, **kwargs):
+    def count(callback: Any, settled: list[object], **kwargs: Any) -> asyncio.Handle:
         wakes.append(len(settled))
         return original(callback, settled, **kwargs)
 
@@ -107,6 +108,7 @@ async def test_a_full_disk_is_told_and_survived(journal: SqliteJournal, make: Ma
 async def test_a_read_only_store_is_told_and_survived(journal: SqliteJournal, make: Make) -> None:
     """While the store is read-only nothing is accepted; books can be read all the while."""
     connection = journal._writer._connection  # idle now; a job could not switch it back, because it could not begin
+    assert connection is not None
     connection.execute("PRAGMA query_only = ON")
     outcomes = await asyncio.gather(
         *(journal.write(make.opening(f"b{number}")) for number in range(5)), return_exceptions=True
@@ -133,7 +135,7 @@ class Breaking:
     def in_transaction(self) -> bool:
         return self.connection.in_transaction
 
-    def execute(self, sql: str, *parameters: object) -> sqlite3.Cursor:
+    def execute(self, sql: str, *parameters: Any) -> sqlite3.Cursor:
         if sql.startswith(self.statement):
             if self.ends_transaction:
                 self.connection.execute("ROLLBACK")
@@ -157,7 +159,7 @@ async def test_a_broken_connection_is_replaced(tmp_path: Path, statement: str, e
     if statement == "BEGIN" and ends_transaction:
         pytest.skip("there is no transaction yet that could end")
     broken = Breaking(connect_writer(file), statement, ends_transaction=ends_transaction)
-    connections = iter([broken, connect_writer(file)])
+    connections: Iterator[Any] = iter([broken, connect_writer(file)])
     writer = Writer(lambda: next(connections))
 
     def see(connection: sqlite3.Connection, *, fails: bool = False) -> None:
@@ -190,7 +192,7 @@ async def test_a_store_that_cannot_be_opened_again_is_told_until_it_can(tmp_path
         connect_writer(file),
     ]
 
-    def connect() -> object:
+    def connect() -> Any:
         opening = openings.pop(0)
         if isinstance(opening, Exception):
             raise opening
@@ -209,7 +211,8 @@ async def test_a_writer_that_lost_its_connection_can_still_be_closed(tmp_path: P
     file = tmp_path / "j.db"
     file.touch()
     prepare(file).close()
-    writer = Writer(lambda: Breaking(connect_writer(file), "BEGIN", ends_transaction=False))
+    broken: Any = Breaking(connect_writer(file), "BEGIN", ends_transaction=False)
+    writer = Writer(lambda: broken)
     with pytest.raises(CannotTakeNow):
         await writer.run(lambda _: None)
     await writer.close()

@@ -126,7 +126,7 @@ async def test_the_creditor_register_remembers_what_was_seen(journal: SqliteJour
 NORDLYS = Claim("nordlys", "i1", "1001", "u1", "order-9981", "c1", "case-1", "b1", 0)
 
 
-async def claims(journal: SqliteJournal, kind: str, value: str, organization: str = "nordlys"):
+async def claims(journal: SqliteJournal, kind: str, value: str, organization: str = "nordlys") -> list[Claim]:
     return await journal.claims(organization, kind, value)
 
 
@@ -228,14 +228,13 @@ async def test_one_read_sees_one_state_of_the_books(journal: SqliteJournal, make
     move = MoveCall("c1", CallState.SUBMITTING, CallState.DONE, 1002.0)
     await journal.write(move, DecideRows("b1", done))
     for stored in await asyncio.gather(*loads, journal.load("b1")):
+        assert stored is not None
         finals = {row.verdict for row in stored.rows}
         expected = Verdict.ACCEPTED if stored.calls[0].state is CallState.DONE else Verdict.PENDING
         assert finals == {expected}
 
 
-async def test_a_read_that_the_disk_refuses_is_translated(
-    journal: SqliteJournal, make: Make, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_read_that_the_disk_refuses_is_translated(journal: SqliteJournal) -> None:
     """Errors of the store reach the caller as CannotTakeNow."""
     error = sqlite3.OperationalError("disk I/O error")
     error.sqlite_errorcode = sqlite3.SQLITE_IOERR

@@ -10,13 +10,19 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bridge.batch import Address, CallState, Outcome, Verdict
-from bridge.journal import Claim, DecideRows, FinishBatch, LearnClaims, MoveCall, OpenBatch, erasing
+from bridge.journal import Claim, DecideRows, FinishBatch, LearnClaims, MoveCall, OpenBatch, StoredBatch, erasing
 from bridge.journal.sqlite import SqliteJournal, open_sqlite_journal
 
 if TYPE_CHECKING:
     from tests.unit.journal.conftest import Make
 
 SECRET = b'{"name": "Kari Nordmann"}'
+
+
+async def load(journal: SqliteJournal, name: str) -> StoredBatch:
+    stored = await journal.load(name)
+    assert stored is not None
+    return stored
 
 
 async def finish(journal: SqliteJournal, make: Make, name: str, at: float, rows: int = 1) -> None:
@@ -34,9 +40,9 @@ async def finish(journal: SqliteJournal, make: Make, name: str, at: float, rows:
 async def test_payload_items_and_references_go_and_the_rest_stays(journal: SqliteJournal, make: Make) -> None:
     """Reply, verdicts, calls and the cross-reference outlive the payload; nothing breaks the books."""
     await finish(journal, make, "old", 100.0, rows=3)
-    before = await journal.load("old")
+    before = await load(journal, "old")
     assert await journal.erase(200.0) == 1
-    after = await journal.load("old")
+    after = await load(journal, "old")
     assert after == replace(
         before,
         batch=replace(before.batch, payload=None),
@@ -53,7 +59,7 @@ async def test_young_and_open_batches_keep_everything(journal: SqliteJournal, ma
     await journal.write(make.opening("open"))
     assert await journal.erase(200.0) == 0
     for name in ("young", "open"):
-        stored = await journal.load(name)
+        stored = await load(journal, name)
         assert stored.batch.payload is not None
         assert stored.rows[0].item is not None
 
@@ -85,5 +91,5 @@ async def test_erasing_goes_in_slices_that_let_other_writes_through(
     assert await task == 8
     assert between >= 3
     assert journal.commits - before >= 6
-    stored = await journal.load("huge")
+    stored = await load(journal, "huge")
     assert {row.item for row in stored.rows} == {None}
