@@ -92,6 +92,8 @@ class Translation:
     """For payments, corrections and actions: the claim they belong to."""
     keys: tuple[tuple[str, str], ...] = ()
     """For invoices: (kind, value) under which other rows may refer to this one."""
+    plain: bool = False
+    """Whether `str` writes every Decimal of the item without exponent; known beforehand, it spares a search for them."""
 
 
 class RowRefused(Exception):

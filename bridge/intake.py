@@ -175,7 +175,7 @@ def _complete(address: Address, organization: str, translation: Translation, see
         address=address,
         organization=organization,
         operation=operation,
-        item=encode_item(item),
+        item=encode_item(item, plain=translation.plain),
         unique_id=unique_id,
         invoice_number=item.get("invoiceNumber", ""),
         invoice_id=known if reference is not None and reference.target == "invoice" else "",

@@ -65,12 +65,12 @@ def waves(rows: Iterable[PlannedRow]) -> dict[str, list[list[PlannedRow]]]:
 
 def draft_calls(rows: Sequence[PlannedRow], max_rows_per_call: int) -> list[Draft]:
     """Put rows of one organization and wave into as few calls as their limits allow, keeping their order."""
-    by_path: dict[tuple[str, str], list[PlannedRow]] = {}
+    groups: dict[tuple[str, str], list[PlannedRow]] = {}
     for row in rows:
-        by_path.setdefault((row.operation.name, call_path(row)), []).append(row)
+        groups.setdefault((row.operation.name, row.case_id), []).append(row)  # what their paths differ by
     drafts: list[Draft] = []
-    for (_, path), group in by_path.items():
-        operation = group[0].operation
+    for group in groups.values():
+        operation, path = group[0].operation, call_path(group[0])
         size = max_rows_per_call if operation.collection else 1
         drafts.extend(
             Draft(group[0].organization, operation, path, tuple(chunk))
@@ -194,8 +194,8 @@ def _told_apart(rows: Iterable[PlannedRow]) -> list[list[PlannedRow]]:
     uses: dict[tuple[str, str], int] = {}
     layers: list[list[PlannedRow]] = []
     for row in rows:
-        marks = tuple(_marks(row))
-        layer = max((uses.get(mark, 0) for mark in marks), default=0)
+        marks = _marks(row)
+        layer = max([uses.get(mark, 0) for mark in marks], default=0)
         for mark in marks:
             uses[mark] = layer + 1
         while len(layers) <= layer:
@@ -204,12 +204,10 @@ def _told_apart(rows: Iterable[PlannedRow]) -> list[list[PlannedRow]]:
     return layers
 
 
-def _marks(row: PlannedRow) -> Iterator[tuple[str, str]]:
-    """Yield the values by which a result could be told apart from its neighbours'."""
+def _marks(row: PlannedRow) -> list[tuple[str, str]]:
+    """Return the values by which a result could be told apart from its neighbours'."""
     values = {"invoiceNumber": row.invoice_number, "invoiceId": row.invoice_id, row.operation.unique_id: row.unique_id}
-    for name in row.operation.distinct:
-        if value := values.get(name, ""):
-            yield name, value
+    return [(name, value) for name in row.operation.distinct if (value := values.get(name))]
 
 
 def _chunks(rows: Sequence[PlannedRow], size: int) -> Iterator[Sequence[PlannedRow]]:

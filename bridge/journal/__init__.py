@@ -7,8 +7,9 @@ survived a power cut (docs: durability, sections 1 and 2).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Protocol
 
 from bridge.batch import Address, CallState, Outcome, Verdict
@@ -184,7 +185,56 @@ class SeeCreditor:
     at: float
 
 
-Change = OpenBatch | PlanCall | MoveCall | DecideRows | LearnClaims | FinishBatch | CountUnknown | SeeCreditor
+class Settlement(StrEnum):
+    """What an operator found out about rows in doubt."""
+
+    ACCEPTED = "accepted"
+    REFUSED = "refused"
+    RESEND = "resend"
+
+
+@dataclass(frozen=True, slots=True)
+class PlaceOrder:
+    """Record an operator's word on rows in doubt; the bridge that works the batch carries it out (`FulfilOrder`).
+
+    Written by the command line beside a running bridge. Raises ValueError when one of the rows is not in doubt.
+    """
+
+    id: str
+    batch_id: str
+    rows: tuple[Address, ...]
+    """Never empty."""
+    settlement: Settlement
+    actor: str
+    reason: str
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class FulfilOrder:
+    """Note that an order was carried out, or why it could not be."""
+
+    order_id: str
+    at: float
+    result: str
+
+
+Change = (
+    OpenBatch
+    | PlanCall
+    | MoveCall
+    | DecideRows
+    | LearnClaims
+    | FinishBatch
+    | CountUnknown
+    | SeeCreditor
+    | PlaceOrder
+    | FulfilOrder
+)
+
+
+class LostBatch(Exception):
+    """The batch is not ours any more: another replica took it over when this one was thought dead. Stop working it."""
 
 
 class IdentityTaken(Exception):
@@ -271,6 +321,32 @@ class SeenCreditor:
     last_seen: float
 
 
+@dataclass(frozen=True, slots=True)
+class Order:
+    """An operator's word on rows in doubt, as recorded; `fulfilled_at` is None until it was carried out."""
+
+    id: str
+    batch_id: str
+    rows: tuple[Address, ...]
+    settlement: Settlement
+    actor: str
+    reason: str
+    at: float
+    fulfilled_at: float | None = None
+    result: str = ""
+
+
+class News(StrEnum):
+    """What replicas tell each other through the store."""
+
+    FINISHED = "finished"
+    """A batch has its final answer; the id is the batch's."""
+    HINT = "hint"
+    """A webhook says that a modern batch is done; the id is the modern batch's."""
+    ORDERED = "ordered"
+    """An operator placed an order; the id is the batch's."""
+
+
 class Books(Protocol):
     """The reading half, also usable beside a running bridge."""
 
@@ -314,21 +390,59 @@ class Books(Protocol):
         """Return the creditor register."""
         ...
 
+    async def orders(self, batch_id: str) -> list[Order]:
+        """Return what operators said about a batch, oldest first."""
+        ...
+
     async def close(self) -> None:
         """Let go of the store."""
         ...
 
 
 class Journal(Books, Protocol):
-    """The whole interface."""
+    """The whole interface.
+
+    An open batch belongs to one replica at a time: to the one that opened it or took it over. A write that concerns a
+    batch which is not ours any more changes nothing and raises LostBatch (fencing by owner and epoch).
+    """
+
+    async def take_over(self) -> list[str]:
+        """Return the ids of open batches that nobody works on, and make them ours; the owner's death frees them.
+
+        To be called at start, and about twice a second after it.
+        """
+        ...
+
+    async def let_go(self, batch_id: str) -> None:
+        """Give up an open batch without working it further: another replica, or the next start, may take it over."""
+        ...
+
+    def may_send(self, seconds: float) -> bool:
+        """Tell whether our batches are sure to stay ours for so long (durability, rule 3)."""
+        ...
+
+    def listen(self, hear: Callable[[News, str], None]) -> None:
+        """Have news told on the event loop, our own and other replicas'; a hint, not a promise: poll as well."""
+        ...
+
+    async def note_hook(self, key: str, modern_batch: str, at: float) -> bool:
+        """Keep a webhook in the inbox and tell everybody (HINT); False when this key was kept before."""
+        ...
+
+    async def pending_orders(self) -> list[Order]:
+        """Return orders for batches of ours that are not carried out yet, oldest first."""
+        ...
 
     async def write(self, *changes: Change) -> None:
         """Make the changes durable, all or none.
 
-        Raises IdentityTaken, StaleCall, or CannotTakeNow when the store cannot be written (disk full, read-only).
+        Raises IdentityTaken, StaleCall, LostBatch, or CannotTakeNow when the store cannot be written (disk full, read-only).
         """
         ...
 
     async def erase(self, finished_before: float) -> int:
-        """Erase payloads and items of batches finished before (Unix seconds); books and ids stay. Return how many."""
+        """Erase payloads and items of batches finished before (Unix seconds), and hooks received before.
+
+        Books and ids stay. Return how many batches were erased.
+        """
         ...

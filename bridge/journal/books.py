@@ -51,7 +51,7 @@ class SqliteBooks:
         """Return the batch that holds this identity.
 
         Nearly every batch is new, and asks this once. That answer is given on the event loop itself: one index probe
-        of a file the kernel holds in memory took 12 µs where another thread and back took 90. Only a hit, whose
+        of a file the kernel holds in memory took 4 to 25 µs where another thread and back took 85. Only a hit, whose
         payload may be long, goes to the reader's thread, and so does everything while the file is busy.
         """
         with contextlib.suppress(sqlite3.Error):

@@ -17,6 +17,9 @@ from bridge.journal.schema import require_current, upgrade
 BUSY_SECONDS = 5.0
 """How long a stranger (a backup, a SQLite shell) may hold the file before a write gives up."""
 
+OLDEST_SQLITE = (3, 37, 0)
+"""The first with STRICT tables; RETURNING and UPDATE … FROM are older."""
+
 _WRITER_PRAGMAS = (
     "journal_mode = WAL",
     "synchronous = FULL",  # a commit that returned has survived a power cut
@@ -48,7 +51,9 @@ class JournalLock:
 
     def release(self) -> None:
         """Let another process have the journal; the file stays, because removing it would race with the next holder."""
-        os.close(self._descriptor)
+        descriptor, self._descriptor = self._descriptor, -1
+        if descriptor >= 0:
+            os.close(descriptor)
 
 
 def claim_file(path: Path) -> tuple[Path, JournalLock]:
@@ -121,6 +126,8 @@ def translated_at_start(path: Path) -> Iterator[None]:
 
 
 def _connect(path: Path, mode: str) -> sqlite3.Connection:
+    if sqlite3.sqlite_version_info < OLDEST_SQLITE:
+        raise OperatorError(f"this Python comes with SQLite {sqlite3.sqlite_version}: use one with 3.37 or newer")
     return sqlite3.connect(
         f"file:{quote(str(path))}?mode={mode}",
         uri=True,

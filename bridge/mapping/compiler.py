@@ -16,7 +16,7 @@ from bridge.batch import Operation, Reference, RowRefused, Translation
 from bridge.mapping.document import ReferencePart, Scalar
 from bridge.mapping.paths import Path, parse_path, values_at
 from bridge.mapping.rules import Rule, default_key
-from bridge.mapping.transforms import Unfit, join_texts
+from bridge.mapping.transforms import Kind, Unfit, join_texts
 from bridge.mapping.tree import Node
 
 Translator = Callable[[dict[str, Any]], Translation]
@@ -70,6 +70,7 @@ class _Writer:
         with self._block("def translate(row):"):
             self._line("get0 = row.get")
             self._line("faults = []")
+            self._line("plain = True")
             for name in plan.required:
                 self._demand(name)
             self._line("o0 = {}")
@@ -78,7 +79,7 @@ class _Writer:
             keys = self._pairs("keys", plan.keys)
             with self._block("if faults:"):
                 self._line("raise RowRefused(*dict.fromkeys(faults))")
-            self._line(f"return Translation(operation, o0, {reference}, {keys})")
+            self._line(f"return Translation(operation, o0, {reference}, {keys}, plain)")
 
     def _demand(self, name: str) -> None:
         path = parse_path(name)
@@ -152,6 +153,8 @@ class _Writer:
     def _fill(self, out: str, fillers: list[tuple[str, Rule]]) -> None:
         for name, rule in fillers:
             value = self._value(rule.default if rule.constant is None else rule.constant)
+            if rule.kind is Kind.DECIMAL:
+                self._line(f"plain = plain and 'E' not in str({value})")
             if rule.constant is not None:
                 self._line(f"{out}[{name!r}] = {value}")
                 self._note(rule.key)
@@ -190,6 +193,8 @@ class _Writer:
                     self._fault(f"{path}: required")
 
     def _store(self, rule: Rule, store: str) -> None:
+        if rule.kind is Kind.DECIMAL:
+            self._line("plain = plain and 'E' not in str(v)")
         self._line(store.format("v"))
         self._note(rule.key)
 

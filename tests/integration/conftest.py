@@ -183,7 +183,7 @@ def open_world(tmp_path: Path) -> Open:
     ) -> AsyncIterator[World]:
         async with AsyncExitStack() as stack:
             sandbox = sandbox or await stack.enter_async_context(running(SandboxOptions(port=0)))
-            values = DEFAULTS | settings | {"folder": tmp_path, "mappings": ROOT / "mappings"}
+            values = DEFAULTS | {"mappings": ROOT / "mappings"} | settings | {"folder": tmp_path}
             config = tmp_path / "bridge.toml"
             config.write_text(CONFIG.format(base_url=sandbox.base_url, token_url=sandbox.token_url, **values))
             bridge = await stack.enter_async_context(open_bridge(load_settings(config, {}), environment))

@@ -205,14 +205,33 @@ def test_a_migration_that_fails_leaves_the_version_before_it(path: Path) -> None
     assert execute(path, "SELECT * FROM sqlite_master WHERE name = 'extra'") == []
 
 
-def test_a_write_is_on_disk_before_it_returns(path: Path) -> None:
+async def test_a_write_is_on_disk_before_it_returns(path: Path) -> None:
     """The connection that writes is set to WAL and to syncing every commit."""
     journal = open_sqlite_journal(path)
     connection = journal._writer._connection
     assert connection is not None
     assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
     assert connection.execute("PRAGMA synchronous").fetchone() == (2,)
-    journal._lock.release()
+    await journal.close()
+
+
+async def test_closing_twice_is_harmless(path: Path) -> None:
+    """The second close must not let go of what somebody else holds by then."""
+    journal = open_sqlite_journal(path)
+    await journal.close()
+    again = open_sqlite_journal(path)
+    await journal.close()
+    with pytest.raises(JournalLocked):
+        open_sqlite_journal(path)
+    await again.close()
+
+
+def test_a_sqlite_that_is_too_old_is_told(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Old systems come with a SQLite that lacks what the journal needs; the lock is let go of for the next try."""
+    monkeypatch.setattr(sqlite3, "sqlite_version_info", (3, 31, 1))
+    for _ in range(2):
+        with pytest.raises(OperatorError, match=r"use one with 3\.37 or newer"):
+            open_sqlite_journal(path)
 
 
 def start_holder(path: Path) -> subprocess.Popen[str]:

@@ -1,0 +1,223 @@
+"""Many callers, a network that cannot be trusted, and a bridge that is killed at random: the books still agree."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import random
+import signal
+import time
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+ORG_A = "3fa85f64-5717-4562-b3fc-2c963f66afa6"
+Invoice = Callable[..., dict[str, Any]]
+RECOVERY_SECONDS = 60.0
+"""Longest the bridge may take to come to rest once nobody kills it any more."""
+
+LATE = {"operation": "writes", "kind": "reset", "when": "late", "seconds": 0.7, "probability": 0.04}
+BAD = {"operation": "invoices", "kind": "refuse", "where": {"invoiceNumber": "BAD-*"}, "text": "no such debtor"}
+
+
+@dataclass
+class Sent:
+    """One batch of one caller, and the newest answer to it."""
+
+    body: dict[str, Any]
+    reply: Any = None
+    batch_ids: set[str] = field(default_factory=set)
+
+    def take(self, reply: Any) -> None:
+        assert reply.status in (200, 503), reply.body
+        if reply.status == 200:
+            if self.reply is not None:
+                self._compare(self.reply.states, reply.states)
+            self.reply = reply
+            self.batch_ids.add(reply.headers["x-bridge-batch"])
+
+    def _compare(self, before: dict[Any, str], after: dict[Any, str]) -> None:
+        changed = [row for row, state in before.items() if state not in ("PENDING", after[row])]
+        assert changed == [], "a final answer was taken back"
+
+    @property
+    def final(self) -> bool:
+        return self.reply is not None and "PENDING" not in self.reply.states.values()
+
+    def expected(self) -> dict[tuple[str, int], str]:
+        """Return what must become of each row, were it not for doubt."""
+        states = {}
+        for name in ("invoice", "payment", "action"):
+            for index, row in enumerate(self.body[name]):
+                claim = row.get("invoiceNumber") or row["ledgerref"]
+                states[name, index] = "REFUSED" if claim.startswith("BAD") else "OK"
+        return states
+
+
+def compose(chance: random.Random, name: str, invoice: Invoice) -> dict[str, Any]:
+    """Make a batch of a few rows of all kinds, every amount its own."""
+    numbers = [f"{'BAD-' if chance.random() < 0.15 else ''}{name}-{index}" for index in range(chance.randint(1, 4))]
+    payments = [
+        {
+            "invoiceNumber": number,
+            "amount": chance.randint(1, 10**9),
+            "type": "CREDIT" if chance.random() < 0.2 else "DIRECT_PAYMENT",
+            "uniqueSourcePaymentId": chance.choice([f"pay-{number}", ""]),
+        }
+        for number in numbers
+        if chance.random() < 0.6
+    ]
+    return {
+        "batchid": name,
+        "offline": chance.random() < 0.1,
+        "invoice": [
+            invoice(number, uniqueSourceInvoiceId=chance.choice([f"erp-{number}", None])) for number in numbers
+        ],
+        "payment": payments,
+        "action": [{"ledgerref": number, "actiontype": 1} for number in numbers if chance.random() < 0.3],
+    }
+
+
+class Callers:
+    """ERP installations that send their batches one after the other, and each again until it is answered."""
+
+    def __init__(self, site: Any, breaks: tuple[type[Exception], ...]) -> None:
+        self.site = site
+        self.breaks = breaks
+        self.broken = 0
+
+    async def send(self, sent: Sent) -> None:
+        """Send one batch until it has an answer."""
+        before = sent.reply
+        while sent.reply is before:
+            try:
+                sent.take(await self.site.post(sent.body))
+            except self.breaks:
+                self.broken += 1
+                await asyncio.sleep(0.05)  # the bridge is down: an ERP waits much longer before it tries again
+
+    async def send_all(self, batches: list[Sent]) -> None:
+        for sent in batches:
+            await self.send(sent)
+
+    async def come_to_rest(self, batches: list[Sent]) -> None:
+        """Ask again until every batch is final or parked for an operator."""
+        end = time.monotonic() + RECOVERY_SECONDS
+        while open_batches := [one for one in batches if not one.final and not one.batch_ids & self._parked()]:
+            assert time.monotonic() < end, f"{len(open_batches)} batches came to no end"
+            await asyncio.gather(*(self.send(one) for one in open_batches))
+            await asyncio.sleep(0.1)
+        for one in batches:
+            if not one.final:
+                await self.send(one)
+
+    def _parked(self) -> set[str]:
+        """Return the batches that the bridge gave up on since its last start: some rows need an operator."""
+        lines = [json.loads(line) for line in self.site.bridge.said.splitlines() if line.startswith("{")]
+        started = max(place for place, line in enumerate(lines) if line["event"] == "bridge_started")
+        return {line["batch"] for line in lines[started:] if line["event"] == "batch_parked"}
+
+
+async def kill_at_random(site: Any, chance: random.Random, times: int) -> None:
+    """Kill the bridge and start it again, also while it is still starting, and now and then politely."""
+    for _ in range(times):
+        await asyncio.sleep(chance.uniform(0.05, 1.2))
+        if chance.random() < 0.2:
+            await site.stop(signal.SIGTERM)
+            assert site.bridge.process.returncode == 0
+        site.bridge.kill()
+        if chance.random() < 0.3:
+            await asyncio.to_thread(site.bridge.start)
+            await asyncio.sleep(chance.uniform(0.1, 0.8))
+            site.bridge.kill()
+        await site.restart()
+
+
+def compare_books(site: Any, batches: list[Sent]) -> None:
+    """Hold every reply against what the modern side holds."""
+    account = site.sandbox.state.account(ORG_A)
+    for sent in batches:
+        states = sent.reply.states
+        wanted = sent.expected()
+        doubtful = {row for row, state in states.items() if state == "PENDING"}
+        assert {row: state for row, state in states.items() if row not in doubtful} == {
+            row: state for row, state in wanted.items() if row not in doubtful
+        }
+        for index, row in enumerate(sent.body["invoice"]):
+            held = account.invoices_by_number.get(row["invoiceNumber"], [])
+            assert len(held) == (states["invoice", index] == "OK"), row["invoiceNumber"]
+            if held:
+                check_claim(held[0], sent)
+
+
+def check_claim(held: Any, sent: Sent) -> None:
+    """Compare what was paid, credited and paused on one claim with the rows that named it."""
+    booked = {
+        "OK": {"paid": Decimal(0), "credited": Decimal(0)},
+        "PENDING": {"paid": Decimal(0), "credited": Decimal(0)},
+    }
+    for index, row in enumerate(sent.body["payment"]):
+        if row["invoiceNumber"] == held.number:
+            kind = "credited" if row["type"] == "CREDIT" else "paid"
+            booked[sent.reply.states["payment", index]][kind] += row["amount"]
+    assert held.paid == booked["OK"]["paid"], "payments carry unique ids: none may stay in doubt"
+    assert held.credited in (booked["OK"]["credited"], booked["OK"]["credited"] + booked["PENDING"]["credited"])
+    for index, row in enumerate(sent.body["action"]):
+        if row["ledgerref"] == held.number and sent.reply.states["action", index] == "OK":
+            assert held.case.status == "PAUSED"
+
+
+@contextlib.asynccontextmanager
+async def flaky(open_site: Any) -> AsyncIterator[Any]:
+    """A site whose sandbox breaks something all the time."""
+    from bridge.sandbox import load_script, read_script
+
+    async with open_site(settle_seconds=1.0, hold_seconds=3, drain_seconds=0.5) as site:
+        script = load_script(ROOT / "config" / "sandbox" / "flaky.toml")
+        site.sandbox.play(script.extended_by(read_script({"fault": [LATE, BAD]}, source="test")))
+        yield site
+
+
+CHAOS = pytest.mark.chaos
+
+
+@pytest.mark.timeout(180)
+@pytest.mark.parametrize(
+    ("seed", "callers", "each", "kills"),
+    [
+        pytest.param(1, 4, 4, 2, id="briefly"),
+        *(pytest.param(seed, 12, 10, 8, id=f"seed-{seed}", marks=CHAOS) for seed in (2, 3)),
+    ],
+)
+async def test_random_kills_lose_nothing_and_double_nothing(
+    open_site: Any, invoice: Invoice, breaks: Any, seed: int, callers: int, each: int, kills: int
+) -> None:
+    """Every row has the answer it must have, the modern side holds exactly the accepted ones, the ledger balances."""
+    chance = random.Random(seed)
+    batches = [
+        [Sent(compose(chance, f"c{caller}-b{number}", invoice)) for number in range(each)] for caller in range(callers)
+    ]
+    everything = [sent for own in batches for sent in own]
+    async with flaky(open_site) as site:
+        erps = Callers(site, breaks)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(kill_at_random(site, random.Random(seed), kills))
+            for own in batches:
+                group.create_task(erps.send_all(own))
+        assert erps.broken, "no caller noticed anything: the kills came too late to prove something"
+        await erps.come_to_rest(everything)
+        assert all(len(sent.batch_ids) == 1 for sent in everything)
+        site.check_identities()
+        compare_books(site, everything)
+        tallies = site.sandbox.state.account(ORG_A).tallies
+        assert not [row for kind in ("corrections", "pause") for row in tallies[kind].repeated()]
+        ledger = await site.ledger()
+        pending = sum(list(sent.reply.states.values()).count("PENDING") for sent in everything)
+        assert ledger["accepted"] == sum(len(sent.expected()) for sent in everything)
+        assert (ledger["pending"], ledger["in_doubt"]) == (0, pending)
