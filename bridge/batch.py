@@ -93,7 +93,7 @@ class Translation:
     keys: tuple[tuple[str, str], ...] = ()
     """For invoices: (kind, value) under which other rows may refer to this one."""
     plain: bool = False
-    """Whether `str` writes every Decimal of the item without exponent; known beforehand, it spares a search for them."""
+    """Whether `str` writes every Decimal of the item without exponent; to know it spares a search for them."""
 
 
 class RowRefused(Exception):

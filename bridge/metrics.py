@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter as Tally
 from collections.abc import Callable, Mapping
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics, generate_latest
 
 from bridge.batch import Address, Outcome
 
@@ -17,6 +17,7 @@ class Metrics:
     """The bridge's counters; also what the pipeline reports to."""
 
     def __init__(self) -> None:
+        disable_created_metrics()  # they double the page and nobody reads them
         self._registry = CollectorRegistry()
         self._requests = Counter(
             "bridge_http_requests_total", "Answered requests", ("route", "status"), registry=self._registry

@@ -273,6 +273,7 @@ class Pipeline:
         if desk is None:
             raise CannotTakeNow("this batch waits for its profile: let the operator restore it, then send it again")
         work = reopen(stored, attempts, desk)
+        log.info(Event.BATCH_RESUMED, batch=batch_id, sender=stored.batch.sender, rows=len(stored.rows))
         self._works[work.record.sender, work.record.identity] = work
         self._start(work)
 

@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import Protocol
 
 from bridge.batch import Reference, RowRefused
-from bridge.errors import ModernUnreachable
+from bridge.errors import ModernRefused, ModernUnreachable
 from bridge.journal import Books, Claim
 from bridge.logs import Event, get_log
 from bridge.modern.lists import ModernCase, ModernInvoice
@@ -62,7 +62,10 @@ class References:
         while True:
             try:
                 return await self.resolve(self._access(organization), reference)
-            except ModernUnreachable as failure:
+            except (ModernUnreachable, ModernRefused) as failure:
+                if isinstance(failure, ModernRefused) and failure.status != 401:
+                    raise
+                # our credentials are refused: no fault of the row's, and the operator can mend it
                 log.warning(Event.LOOK_UP_FAILED, organization=organization, why=type(failure).__name__)
             await self._sleep(pause)
             pause = min(pause * 2, RETRY_CEILING_SECONDS)

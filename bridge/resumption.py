@@ -69,7 +69,7 @@ def _live(call: CallRecord, planned: Mapping[Address, PlannedRow], *, tried: boo
 
 
 def _as_sent(row: PlannedRow, path: str) -> PlannedRow:
-    """Return a row as it stands in a journalled call: with the claim that was found for it, by which results name it."""
+    """Return a row as it stands in a journalled call: with the claim found for it, by which results name it."""
     if row.reference is None:
         return row
     into = row.reference.into

@@ -23,7 +23,16 @@ from bridge.modern.results import ModernBatch
 from bridge.modern.tokens import Access
 from bridge.modern.waiting import Waiter
 from bridge.plan import Draft, PlannedRow, halves
-from bridge.reconcile import Adopted, Found, NeverArrived, Parked, Reconciler, can_be_looked_up, is_same_claim, verdict_on
+from bridge.reconcile import (
+    Adopted,
+    Found,
+    NeverArrived,
+    Parked,
+    Reconciler,
+    can_be_looked_up,
+    is_same_claim,
+    verdict_on,
+)
 
 log = get_log()
 

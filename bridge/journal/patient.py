@@ -10,6 +10,9 @@ from collections.abc import Awaitable, Callable
 
 from bridge.errors import CannotTakeNow
 from bridge.journal import Change, Journal
+from bridge.logs import Event, get_log
+
+log = get_log()
 
 RETRY_FIRST_SECONDS = 0.2
 RETRY_CEILING_SECONDS = 10.0
@@ -37,7 +40,8 @@ class PatientJournal:
         """Write once; raises CannotTakeNow when the store cannot be written."""
         try:
             await self._store.write(*changes)
-        except CannotTakeNow:
+        except CannotTakeNow as reason:
+            log.error(Event.JOURNAL_UNAVAILABLE, why=str(reason))  # noqa: TRY400 - the way there tells an operator nothing
             self._failed_at = self._clock()
             raise
         self._failed_at = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
@@ -38,7 +39,7 @@ base_url = "{base_url}"
 token_url = "{token_url}"
 settle_seconds = {settle_seconds}
 request_timeout_seconds = {request_timeout_seconds}
-webhook_secrets = ["hook-secret"]
+webhook_secrets = {webhook_secrets}
 max_rows_per_call = {max_rows_per_call}
 
 [mappings]
@@ -92,6 +93,7 @@ DEFAULTS: dict[str, object] = {
     "settle_seconds": 0.3,
     "request_timeout_seconds": 2,
     "max_rows_per_call": 500,
+    "webhook_secrets": '["hook-secret"]',
     "hold_seconds": 20,
 }
 
@@ -138,7 +140,7 @@ class World:
         """Send one legacy batch."""
         sent = {"Authorization": f"Bearer {bearer}", "Content-Type": "application/json", **headers}
         query = {"senderid": senderid} if senderid else {}
-        options: dict[str, Any] = {"data": batch} if isinstance(batch, bytes) else {"json": batch}
+        options: dict[str, Any] = {"data": io.BytesIO(batch)} if isinstance(batch, bytes) else {"json": batch}
         address = self.url + "/webapi/api/Batch"
         async with self.session.post(address, params=query, headers=sent, **options) as response:
             body = await response.json(content_type=None)
@@ -182,10 +184,10 @@ def open_world(tmp_path: Path) -> Open:
         *, sandbox: Running | None = None, environment: Environment | None = None, **settings: object
     ) -> AsyncIterator[World]:
         async with AsyncExitStack() as stack:
-            sandbox = sandbox or await stack.enter_async_context(running(SandboxOptions(port=0)))
+            modern: Running = sandbox or await stack.enter_async_context(running(SandboxOptions(port=0)))
             values = DEFAULTS | {"mappings": ROOT / "mappings"} | settings | {"folder": tmp_path}
             config = tmp_path / "bridge.toml"
-            config.write_text(CONFIG.format(base_url=sandbox.base_url, token_url=sandbox.token_url, **values))
+            config.write_text(CONFIG.format(base_url=modern.base_url, token_url=modern.token_url, **values))
             bridge = await stack.enter_async_context(open_bridge(load_settings(config, {}), environment))
             runner = web.AppRunner(bridge.app, handle_signals=False, access_log=None, auto_decompress=False)
             await runner.setup()
@@ -193,10 +195,10 @@ def open_world(tmp_path: Path) -> Open:
             await web.TCPSite(runner, "127.0.0.1", 0).start()
             url = f"http://127.0.0.1:{runner.addresses[0][1]}"
             session = await stack.enter_async_context(aiohttp.ClientSession())
-            world = World(bridge, sandbox, session, url, tmp_path)
+            world = World(bridge, modern, session, url, tmp_path)
             yield world
             await world.ledger()
-            assert sandbox.state.doubled() == []
+            assert modern.state.doubled() == []
 
     return opened
 

@@ -82,7 +82,11 @@ async def test_an_invoice_refused_at_routing_takes_its_dependents_with_it(world:
 async def test_an_invoice_refused_by_the_modern_side_takes_its_dependents_with_it(world: Any, invoice: Invoice) -> None:
     """A refusal in failed[] reaches the rows that wait for the invoice; their neighbours go on."""
     world.sandbox.play(
-        {"fault": [{"operation": "invoices", "kind": "refuse", "where": {"invoiceNumber": "2"}, "text": "no such debtor"}]}
+        {
+            "fault": [
+                {"operation": "invoices", "kind": "refuse", "where": {"invoiceNumber": "2"}, "text": "no such debtor"}
+            ]
+        }
     )
     reply = await world.post(
         {

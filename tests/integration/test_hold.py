@@ -30,7 +30,7 @@ async def hook(world: Any, modern_batch: str, *, key: str = "k1", secret: str = 
         "X-Webhook-Signature": prefix + hmac.new(secret.encode(), body, hashlib.sha256).hexdigest(),
     }
     async with world.session.post(world.url + "/hooks/amili", data=body, headers=headers) as response:
-        return response.status
+        return int(response.status)
 
 
 def finish(world: Any) -> str:
@@ -114,7 +114,7 @@ async def test_a_webhook_wakes_the_waiter(open_world: Any, invoice: Invoice, wai
         assert min(lags) < 0.1
 
 
-async def test_the_sandboxs_own_webhooks_are_understood(world: Any, invoice: Invoice) -> None:
+async def test_the_sandboxs_own_webhooks_are_understood(world: Any, invoice: Invoice, wait_until: Any) -> None:
     """Signed and sent by the stand-in, in several copies, they end the wait."""
     stand_in = world.sandbox.stand_in
     options = replace(stand_in.options, webhook_url=world.url + "/hooks/amili", webhook_secret="hook-secret")
@@ -122,8 +122,7 @@ async def test_the_sandboxs_own_webhooks_are_understood(world: Any, invoice: Inv
     copies = {"operation": "writes", "kind": "webhook", "copies": 3}
     world.sandbox.play({"behaviour": {"finish_after_seconds": 0.2}, "fault": [copies]})
     assert (await world.post({"invoice": [invoice("1")]})).code == 0
-    while len(stand_in.webhooks.deliveries) < 3:
-        await asyncio.sleep(0.005)
+    await wait_until(lambda: len(stand_in.webhooks.deliveries) == 3)
     assert {delivery.status for delivery in stand_in.webhooks.deliveries} == {200}
 
 
@@ -158,13 +157,12 @@ async def test_a_webhook_about_an_unknown_batch_is_taken(world: Any) -> None:
     assert await hook(world, "00000000-0000-4000-8000-000000000000") == 200
 
 
-async def test_a_webhook_may_come_before_the_answer_of_the_write(world: Any, invoice: Invoice) -> None:
+async def test_a_webhook_may_come_before_the_answer_of_the_write(world: Any, invoice: Invoice, wait_until: Any) -> None:
     """It is remembered until somebody waits for that batch."""
     slow = {"operation": "invoices", "kind": "slow", "seconds": 0.2, "when": "after"}
     world.sandbox.play({"fault": [slow]})
     caller = asyncio.create_task(world.post({"invoice": [invoice("1")]}))
-    while not world.sandbox.state.account(ORG_A).batches:
-        await asyncio.sleep(0.002)
+    await wait_until(lambda: world.sandbox.state.account(ORG_A).batches)
     assert await hook(world, finish(world)) == 200
     assert (await caller).code == 0
 

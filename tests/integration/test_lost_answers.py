@@ -14,9 +14,12 @@ PAYMENTS = [
     {"invoiceNumber": "1", "amount": 5, "uniqueSourcePaymentId": "p-1"},
     {"invoiceNumber": "2", "amount": 6},
 ]
-CORRECTIONS = [{"invoiceNumber": "1", "amount": 5, "type": "CREDIT"}, {"invoiceNumber": "2", "amount": 6, "type": "CREDIT"}]
+CORRECTIONS = [
+    {"invoiceNumber": "1", "amount": 5, "type": "CREDIT"},
+    {"invoiceNumber": "2", "amount": 6, "type": "CREDIT"},
+]
 
-LOST = {
+LOST: dict[str, dict[str, object]] = {
     "reset before": {"kind": "reset", "when": "before"},
     "reset after": {"kind": "reset", "when": "after"},
     "accepted late": {"kind": "reset", "when": "late", "seconds": 0.2},
@@ -67,9 +70,7 @@ async def test_payments_whose_answer_was_lost_are_booked_once(open_world: Any, i
 
 
 @pytest.mark.parametrize("fault", ["reset after", "accepted late", "500 after", "an empty 202", "too slow, accepted"])
-async def test_corrections_that_arrived_are_found_by_their_key(
-    open_world: Any, invoice: Invoice, fault: str
-) -> None:
+async def test_corrections_that_arrived_are_found_by_their_key(open_world: Any, invoice: Invoice, fault: str) -> None:
     """The batch list shows the call under its idempotency key; it is never sent again."""
     async with open_world(**QUICK) as world:
         await world.post({"batchid": "a", "invoice": [invoice("1"), invoice("2")]})
@@ -80,7 +81,9 @@ async def test_corrections_that_arrived_are_found_by_their_key(
         assert len(world.writes("corrections")) == 1
 
 
-@pytest.mark.parametrize(("fault", "key"), [("reset before", "honour"), ("500 before", "ignore"), ("reset after", "ignore")])
+@pytest.mark.parametrize(
+    ("fault", "key"), [("reset before", "honour"), ("500 before", "ignore"), ("reset after", "ignore")]
+)
 async def test_corrections_that_cannot_be_found_are_parked(
     open_world: Any, invoice: Invoice, wait_until: Any, fault: str, key: str
 ) -> None:
@@ -115,9 +118,7 @@ async def test_a_correction_that_provably_never_left_is_sent_again(open_world: A
 async def test_lists_that_lag_behind_are_waited_for(open_world: Any, invoice: Invoice) -> None:
     """A write that is missing from the lists for a while is not sent again while it may still show up."""
     async with open_world(request_timeout_seconds=0.2, settle_seconds=0.3) as world:
-        world.sandbox.play(
-            {"behaviour": {"lists_lag_seconds": 0.4}, "fault": [strike_once("invoices", "reset after")]}
-        )
+        world.sandbox.play({"behaviour": {"lists_lag_seconds": 0.4}, "fault": [strike_once("invoices", "reset after")]})
         reply = await world.post({"invoice": [invoice("1")]})
         assert reply.code == 0
         assert len(world.writes("invoices")) == 1
@@ -178,9 +179,12 @@ async def test_an_action_whose_answer_was_lost_holds_back_what_follows_it(
 async def test_reads_that_fail_never_decide_a_row(open_world: Any, invoice: Invoice) -> None:
     """Polls and look-ups that break off are made again until there is an answer."""
     async with open_world(**QUICK) as world:
-        broken = [{"operation": "reads", "kind": kind, "times": 2} | more for kind, more in [
-            ("reset", {}), ("fail", {"status": 500}), ("garbage", {"body": "truncated"}), ("fail", {"status": 404})
-        ]]
+        broken = [
+            {"operation": "reads", "kind": "reset", "times": 2},
+            {"operation": "reads", "kind": "fail", "status": 500, "times": 2},
+            {"operation": "reads", "kind": "garbage", "body": "truncated", "times": 2},
+            {"operation": "reads", "kind": "fail", "status": 404, "times": 2},
+        ]
         world.sandbox.play({"fault": [strike_once("invoices", "reset after"), *broken]})
         reply = await asyncio.wait_for(
             world.post({"invoice": [invoice("1")], "payment": [{"invoiceNumber": "1", "amount": 1}]}), 20

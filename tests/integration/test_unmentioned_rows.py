@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from bridge.sandbox import load_script
+
 ORG_A = "3fa85f64-5717-4562-b3fc-2c963f66afa6"
+UNDOCUMENTED = Path(__file__).resolve().parents[2] / "config" / "sandbox" / "undocumented.toml"
 Invoice = Callable[..., dict[str, Any]]
 
 
@@ -99,11 +103,7 @@ async def test_a_case_action_without_a_batch_is_accepted_at_once(world: Any, inv
 
 async def test_every_assumption_turned_around_changes_nothing(world: Any, invoice: Invoice) -> None:
     """What the vendor leaves open, answered the other way, gives the same reply."""
-    from pathlib import Path
-
-    from bridge.sandbox import load_script
-
-    world.sandbox.play(load_script(Path(__file__).resolve().parents[2] / "config" / "sandbox" / "undocumented.toml"))
+    world.sandbox.play(load_script(UNDOCUMENTED))
     batch = {
         "invoice": [invoice(str(index)) for index in range(60)],
         "payment": [{"invoiceNumber": str(index), "amount": 1} for index in range(0, 60, 7)]
