@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import random
-import signal
-import sys
 import time
 import uuid
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -19,13 +16,16 @@ import aiohttp
 from aiohttp import web
 
 from bridge import __version__
-from bridge.endpoints import Endpoints, HookSecrets
+from bridge.endpoints import Endpoints, HookSecrets, NoteHook
 from bridge.errors import MappingFault, VendorError
+from bridge.gates import Gates, GateTerms
+from bridge.housekeeping import Housekeeping
 from bridge.intake import Desk
-from bridge.journal import Journal
+from bridge.journal import Journal, News
 from bridge.journal.opening import open_journal
 from bridge.journal.patient import PatientJournal
 from bridge.legacy.openapi import describe
+from bridge.lobby import Lobby
 from bridge.logs import Event, get_log
 from bridge.mapping.library import Profile, load_profiles
 from bridge.metrics import Metrics
@@ -40,15 +40,12 @@ from bridge.references import References
 from bridge.senders import FetchJwks, Senders
 from bridge.settings import Settings
 from bridge.submission import Submitter, Terms
+from bridge.verdicts import Judge
 from bridge.work import Worker
+from bridge.workshop import Workshop
 
 log = get_log()
 
-ERASE_EVERY_SECONDS = 3600.0
-YOUNG_OBJECTS = 10_000
-"""Allocations between two collections: a large batch makes many objects and no garbage cycles."""
-SWITCH_SECONDS = 0.0001
-"""How soon a waiting thread gets the interpreter."""
 LINGER_SECONDS = 2.0
 """How long answers that are already written may take to leave the sockets at the end."""
 
@@ -64,10 +61,13 @@ class Environment:
 
 @dataclass(frozen=True, slots=True)
 class Bridge:
-    """The bridge, open and at work: its application, and its path for those who start and stop it."""
+    """The bridge, open and at work: its application, and the parts that are started and stopped."""
 
     app: web.Application
     pipeline: Pipeline
+    workshop: Workshop
+    submitter: Submitter
+    housekeeping: Housekeeping
 
 
 def load_desks(settings: Settings, directory: Directory) -> dict[str, Desk]:
@@ -87,53 +87,22 @@ async def open_bridge(settings: Settings, environment: Environment | None = None
     environment = environment or Environment()
     directory = Directory(settings)
     desks = load_desks(settings, directory)
-    journal = open_journal(settings.storage.url, base=Path.cwd())
+    journal = await open_journal(settings.storage.url, base=Path.cwd())
     try:
         async with _open_session() as session:
             bridge = _assemble(settings, environment, directory, desks, journal, session)
-            await bridge.pipeline.resume()
-            erasing = asyncio.create_task(_erase_regularly(journal, settings, environment.clock))
+            await bridge.workshop.take_over()
+            rounds = asyncio.create_task(bridge.housekeeping.run())
             try:
                 yield bridge
             finally:
-                erasing.cancel()
-                await asyncio.gather(erasing, return_exceptions=True)
-                await bridge.pipeline.close()
+                rounds.cancel()
+                await asyncio.gather(rounds, return_exceptions=True)
+                await bridge.submitter.quiesce(LINGER_SECONDS)
+                await bridge.workshop.close()
     finally:
         await journal.close()
         log.info(Event.BRIDGE_STOPPED)
-
-
-async def serve(settings: Settings) -> None:
-    """Run the bridge until SIGTERM or SIGINT, then drain: held callers get what is known, new ones 503."""
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
-    async with open_bridge(settings) as bridge:
-        # bodies are inflated by `legacy.body`, which bounds them; callers that hang up change nothing
-        runner = web.AppRunner(
-            bridge.app, handle_signals=False, access_log=None, auto_decompress=False, shutdown_timeout=LINGER_SECONDS
-        )
-        await runner.setup()
-        try:
-            host, port = settings.server.host, settings.server.port
-            await web.TCPSite(runner, host, port, reuse_address=True).start()
-            _settle_interpreter()
-            log.info(
-                Event.BRIDGE_STARTED, version=__version__, host=host, port=port, count=bridge.pipeline.open_batches
-            )
-            await stop.wait()
-            log.info(Event.DRAINING, count=bridge.pipeline.open_batches)
-            await bridge.pipeline.drain(settings.server.drain_seconds)
-        finally:
-            await runner.cleanup()
-
-
-def run(settings: Settings) -> None:
-    """Run the bridge on the fastest event loop there is."""
-    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-        runner.run(serve(settings))
 
 
 def _assemble(
@@ -164,43 +133,77 @@ def _assemble(
     access = _accesses(directory)
     patient = PatientJournal(journal, clock=clock, sleep=sleep)
     patience = Patience(settings.modern.request_timeout_seconds, settings.modern.settle_seconds)
+    gates = Gates(_gate_terms(settings), clock=time.monotonic)
+    reconciler = Reconciler(modern, patience, clock=clock)
     submitter = Submitter(
         patient,
         modern,
         waiter,
-        Reconciler(modern, patience, clock=clock),
+        reconciler,
+        Judge(reconciler, [word.casefold() for word in settings.modern.duplicate_words]),
+        gates=gates,
         access=access,
-        terms=_terms(settings),
+        terms=Terms(retry_seconds=settings.modern.retry_hours * 3600),
         clock=clock,
         new_id=environment.new_id,
         chance=environment.chance,
     )
-    references = References(journal, modern, access)
+    references = References(journal, modern, access, settle_seconds=settings.modern.settle_seconds)
     worker = Worker(patient, submitter, references, max_rows_per_call=settings.modern.max_rows_per_call)
     metrics = Metrics()
-    pipeline = Pipeline(
+    lobby = Lobby(clock=clock)
+    workshop = Workshop(
         desks,
         journal,
         patient,
         worker,
+        lobby,
         observer=metrics,
         max_open_batches=settings.server.max_open_batches,
+        max_open_rows=settings.server.max_open_rows,
         clock=clock,
         new_id=environment.new_id,
     )
-    metrics.watch_open_batches(lambda: pipeline.open_batches)
+    pipeline = Pipeline(desks, journal, workshop, lobby, clock=clock, new_id=environment.new_id)
+    metrics.watch(open_batches=lambda: workshop.open_batches, held_organizations=lambda: gates.closed)
     endpoints = Endpoints(
         Senders(settings, _fetch_jwks(session), clock),
         pipeline,
-        waiter,
         metrics,
+        note_hook=_note_hook(journal, clock),
         max_body_bytes=settings.server.max_body_bytes,
+        max_reading_bytes=int(settings.server.max_reading_mb * 1024 * 1024),
         hook_secrets=_hook_secrets(settings, directory),
         description=_describe(desks),
     )
     app = web.Application(middlewares=[observe_requests(metrics), answer_errors()])
     app.add_routes(endpoints.routes())
-    return Bridge(app, pipeline)
+    housekeeping = Housekeeping(
+        workshop, journal, retention_seconds=settings.storage.retention_days * 86_400, clock=clock
+    )
+    journal.listen(_spread(lobby, waiter, housekeeping))
+    return Bridge(app, pipeline, workshop, submitter, housekeeping)
+
+
+def _note_hook(journal: Journal, clock: Callable[[], float]) -> NoteHook:
+    async def note(key: str, modern_batch: str) -> bool:
+        return await journal.note_hook(key, modern_batch, clock())
+
+    return note
+
+
+def _spread(lobby: Lobby, waiter: Waiter, housekeeping: Housekeeping) -> Callable[[News, str], None]:
+    """Return who hears which news of the journal."""
+
+    def hear(news: News, subject: str) -> None:
+        if news is News.FINISHED:
+            lobby.stir(subject)
+        elif news is News.HINT:
+            waiter.hint(subject)
+        else:
+            housekeeping.hurry()
+
+    return hear
 
 
 def _open_session() -> aiohttp.ClientSession:
@@ -209,11 +212,12 @@ def _open_session() -> aiohttp.ClientSession:
     )
 
 
-def _terms(settings: Settings) -> Terms:
-    return Terms(
-        concurrency_per_organization=settings.modern.concurrency_per_organization,
-        retry_seconds=settings.modern.retry_hours * 3600,
-        duplicate_words=tuple(word.casefold() for word in settings.modern.duplicate_words),
+def _gate_terms(settings: Settings) -> GateTerms:
+    return GateTerms(
+        concurrency=settings.modern.concurrency_per_organization,
+        writes_per_second=settings.modern.writes_per_second,
+        failures_to_break=settings.modern.failures_to_break,
+        break_seconds=settings.modern.break_seconds,
     )
 
 
@@ -246,33 +250,3 @@ def _fetch_jwks(session: aiohttp.ClientSession) -> FetchJwks:
             raise VendorError("the keys of the tokens' issuer could not be fetched") from failure
 
     return fetch
-
-
-async def _erase_regularly(journal: Journal, settings: Settings, clock: Callable[[], float]) -> None:
-    """Erase payloads past their retention, now and every hour."""
-    while True:
-        erased = await journal.erase(clock() - settings.storage.retention_days * 86_400)
-        if erased:
-            log.info(Event.PAYLOADS_ERASED, count=erased)
-        await asyncio.sleep(ERASE_EVERY_SECONDS)
-
-
-def _settle_interpreter() -> None:
-    """Tune the interpreter for one busy loop beside the journal's threads.
-
-    The collector keeps off what start-up made, and does not stop a large batch over and over. A thread that waits for
-    the interpreter gets it after a fraction of a millisecond: with the usual 5 ms, a busy loop starves the journal.
-    """
-    sys.setswitchinterval(SWITCH_SECONDS)
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(YOUNG_OBJECTS, 100, 20)
-
-
-def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
-    try:
-        import uvloop  # noqa: PLC0415 - not there on Windows
-    except ImportError:
-        return None
-    factory: Callable[[], asyncio.AbstractEventLoop] = uvloop.new_event_loop
-    return factory

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Mapping
+import hashlib
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 from aiohttp import web
-from cachetools import TTLCache
 
-from bridge.errors import BatchTooLarge, UnreadableBatch
-from bridge.legacy.body import decode_body, inflate
+from bridge.bodies import Bodies, read_bounded
 from bridge.logs import Event, get_log
 from bridge.metrics import CONTENT_TYPE, Metrics
-from bridge.modern.waiting import Waiter
 from bridge.modern.webhooks import read_webhook, verify_signature
 from bridge.pipeline import Pipeline
 from bridge.senders import Senders
@@ -25,11 +22,10 @@ log = get_log()
 BATCH_PATH = "/{_:(?i:webapi/api/batch)/?}"
 PING_PATH = "/{_:(?i:webapi/api/ping)/?}"
 HOOK_PATH = "/hooks/amili"
-LARGE_BODY_BYTES = 512 * 1024
-"""A body beyond this is decoded in a thread, so that it holds nobody up."""
 HOOK_LIMIT_BYTES = 1024 * 1024
-REMEMBERED_HOOKS = 100_000
-REMEMBERED_HOOK_SECONDS = 24 * 3600.0
+
+NoteHook = Callable[[str, str], Awaitable[bool]]
+"""Keeps a webhook's key and the modern batch it speaks of; False when the key was kept before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,21 +52,21 @@ class Endpoints:
         self,
         senders: Senders,
         pipeline: Pipeline,
-        waiter: Waiter,
         metrics: Metrics,
         *,
+        note_hook: NoteHook,
         max_body_bytes: int,
+        max_reading_bytes: int,
         hook_secrets: HookSecrets,
         description: Mapping[str, Any],
     ) -> None:
         self._senders = senders
         self._pipeline = pipeline
-        self._waiter = waiter
         self._metrics = metrics
-        self._max_body_bytes = max_body_bytes
+        self._note_hook = note_hook
+        self._bodies = Bodies(max_body_bytes=max_body_bytes, max_reading_bytes=max_reading_bytes)
         self._hook_secrets = hook_secrets
         self._description = msgspec.json.encode(description)
-        self._seen_hooks: TTLCache[str, bool] = TTLCache(REMEMBERED_HOOKS, REMEMBERED_HOOK_SECONDS)
 
     def routes(self) -> list[web.RouteDef]:
         """Return every route of the bridge."""
@@ -88,20 +84,14 @@ class Endpoints:
         """Answer a legacy batch."""
         senderid = _query(request, "senderid")
         sender = await self._senders.identify(senderid, request.headers.get("Authorization"))
-        body = await self._read_body(request)
-        answer = await self._pipeline.answer(sender, body)
+        async with self._bodies.read_json(request) as body:
+            ticket = await self._pipeline.take(sender, body)
+        del body  # it is in the journal: a caller that is held must not hold it in memory as well
+        answer = await self._pipeline.redeem(ticket)
         headers = {"X-Bridge-Batch": answer.batch_id}
         if answer.replayed:
             headers["X-Bridge-Replay"] = "true"
         return web.Response(body=answer.reply, content_type="application/json", headers=headers)
-
-    async def _read_body(self, request: web.Request) -> bytes:
-        """Return the body as UTF-8 JSON, never holding much more than the limit."""
-        raw = await _read_bounded(request, self._max_body_bytes)
-        encoding, content_type = request.headers.get("Content-Encoding"), request.headers.get("Content-Type")
-        if len(raw) <= LARGE_BODY_BYTES and not encoding:
-            return decode_body(raw, content_type)
-        return await asyncio.to_thread(_decode, raw, encoding, content_type, self._max_body_bytes)
 
     async def ping(self, _: web.Request) -> web.Response:
         """Say whether the bridge can take work."""
@@ -125,27 +115,19 @@ class Endpoints:
         """Take a webhook: a hint to look at once, whose content is never believed."""
         if not self._hook_secrets.configured:
             raise web.HTTPNotFound
-        body = await _read_bounded(request, HOOK_LIMIT_BYTES)
+        body = await read_bounded(request, HOOK_LIMIT_BYTES)
         hook = read_webhook(request.headers, body)
         signature = request.headers.get("X-Webhook-Signature", "")
         if not verify_signature(body, signature, self._hook_secrets.valid_for(hook.organization)):
             self._metrics.webhook_received("rejected")
             log.warning(Event.WEBHOOK_REJECTED)
             return web.json_response({"status": "bad signature"}, status=401)
-        if hook.idempotency_key and hook.idempotency_key in self._seen_hooks:
-            self._metrics.webhook_received("duplicate")
-            return web.json_response({"status": "OK"})
-        if hook.idempotency_key:
-            self._seen_hooks[hook.idempotency_key] = True
-        self._metrics.webhook_received("taken")
-        log.info(Event.WEBHOOK_RECEIVED, modern_batch=hook.batch_id)
-        if hook.batch_id:
-            self._waiter.hint(hook.batch_id)
+        # a delivery without a key is known by its content
+        key = hook.idempotency_key or hashlib.sha256(body).hexdigest()
+        first = await self._note_hook(key, hook.batch_id)
+        self._metrics.webhook_received("taken" if first else "duplicate")
+        log.info(Event.WEBHOOK_RECEIVED, modern_batch=hook.batch_id, state="taken" if first else "duplicate")
         return web.json_response({"status": "OK"})
-
-
-def _decode(raw: bytes, encoding: str | None, content_type: str | None, limit_bytes: int) -> bytes:
-    return decode_body(inflate(raw, encoding, limit_bytes), content_type)
 
 
 def _query(request: web.Request, name: str) -> str | None:
@@ -155,22 +137,3 @@ def _query(request: web.Request, name: str) -> str | None:
         if key.lower() == name:
             found = value
     return found
-
-
-async def _read_bounded(request: web.Request, limit_bytes: int) -> bytes:
-    """Read the body; raises BatchTooLarge as soon as it is known to pass the limit."""
-    if (request.content_length or 0) > limit_bytes:
-        raise BatchTooLarge(_too_large(limit_bytes))
-    pieces = bytearray()
-    try:
-        async for piece in request.content.iter_any():
-            pieces += piece
-            if len(pieces) > limit_bytes:
-                raise BatchTooLarge(_too_large(limit_bytes))
-    except web.PayloadAccessError as broken:
-        raise UnreadableBatch("the body broke off: send it again") from broken
-    return bytes(pieces)
-
-
-def _too_large(limit_bytes: int) -> str:
-    return f"the body is larger than {limit_bytes // (1024 * 1024)} MB: split the batch"

@@ -17,7 +17,8 @@ class Metrics:
     """The bridge's counters; also what the pipeline reports to."""
 
     def __init__(self) -> None:
-        disable_created_metrics()  # they double the page and nobody reads them
+        # they double the page and nobody reads them; the library leaves the function untyped
+        disable_created_metrics()  # type: ignore[no-untyped-call]
         self._registry = CollectorRegistry()
         self._requests = Counter(
             "bridge_http_requests_total", "Answered requests", ("route", "status"), registry=self._registry
@@ -36,13 +37,17 @@ class Metrics:
             registry=self._registry,
         )
         self._open = Gauge("bridge_open_batches", "Batches without a final answer", registry=self._registry)
+        self._held = Gauge(
+            "bridge_held_organizations", "Organizations nothing is written to at the moment", registry=self._registry
+        )
         self._webhooks = Counter(
             "bridge_webhooks_total", "Webhooks received, by what became of them", ("result",), registry=self._registry
         )
 
-    def watch_open_batches(self, count: Callable[[], int]) -> None:
-        """Read the number of open batches from here whenever somebody asks."""
-        self._open.set_function(count)
+    def watch(self, *, open_batches: Callable[[], int], held_organizations: Callable[[], int]) -> None:
+        """Read these numbers whenever somebody asks."""
+        self._open.set_function(open_batches)
+        self._held.set_function(held_organizations)
 
     def request_answered(self, route: str, status: int) -> None:
         """Count an answered request."""

@@ -30,6 +30,8 @@ CLOCK_SKEW_SECONDS = 120.0
 """How far the vendor's clock may be behind ours before one of our batches looks older than its call."""
 LOOK_UP_BY = "uniqueSourceInvoiceId"
 """The unique id the modern API can look rows up by."""
+LOOK_UPS_AT_ONCE = 8
+"""Rows of one call that are looked up side by side."""
 LOOK_CEILING_SECONDS = 10.0
 """The longest pause between two looks for a sign of arrival."""
 RETRY_CEILING_SECONDS = 60.0
@@ -142,23 +144,25 @@ class Reconciler:
         return await self._answered(lambda: self.look_up(access, rows)) if rows else {}
 
     async def look_out_for(self, access: Access, rows: Sequence[PlannedRow]) -> Mapping[Address, ModernInvoice]:
-        """Look invoices up that the modern system says it has, until its lists show them all or had time to."""
+        """Look invoices up that the modern system should have, until its lists show them all or had time to."""
         end = self._clock() + self._patience.settle_seconds
-        found = await self.look_up_patiently(access, rows)
+        found = dict(await self.look_up_patiently(access, rows))
         while len(found) < len(rows) and self._clock() < end:
             await self._sleep(max(min(LOOK_CEILING_SECONDS, (end - self._clock()) / 4), 0.01))
-            found = await self.look_up_patiently(access, rows)
+            found |= await self.look_up_patiently(access, [row for row in rows if row.address not in found])
         return found
 
     async def look_up(self, access: Access, rows: Sequence[PlannedRow]) -> dict[Address, ModernInvoice]:
         """Return the invoices the modern system holds under the rows' unique ids."""
-        found = {}
-        for row in rows:
-            if can_be_looked_up(row):
-                invoices = await self._modern.invoices(access, unique_source_invoice_id=row.unique_id)
-                if invoices:
-                    found[row.address] = invoices[0]
-        return found
+        slots = asyncio.Semaphore(LOOK_UPS_AT_ONCE)
+
+        async def ask(row: PlannedRow) -> Sequence[ModernInvoice]:
+            async with slots:
+                return await self._modern.invoices(access, unique_source_invoice_id=row.unique_id)
+
+        visible = [row for row in rows if can_be_looked_up(row)]
+        answers = await asyncio.gather(*map(ask, visible))
+        return {row.address: invoices[0] for row, invoices in zip(visible, answers, strict=True) if invoices}
 
     async def _watch(self, access: Access, call: LiveCall, *, until: float) -> ModernBatch | None:
         """Look for the call's batch, ever less often, until the given time; the last look is after it."""

@@ -22,6 +22,8 @@ log = get_log()
 
 RETRY_FIRST_SECONDS = 1.0
 RETRY_CEILING_SECONDS = 60.0
+LIST_PAUSES = (0.02, 0.08, 0.2, 0.3, 0.4)
+"""When to look again for a case that must be there, in shares of `settle_seconds`."""
 
 
 class ModernReads(Protocol):
@@ -49,11 +51,13 @@ class References:
         modern: ModernReads,
         access: Callable[[str], Access],
         *,
+        settle_seconds: float = 0.0,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._books = books
         self._modern = modern
         self._access = access
+        self._settle_seconds = settle_seconds
         self._sleep = sleep
 
     async def resolve_patiently(self, organization: str, reference: Reference) -> Claim:
@@ -105,16 +109,24 @@ class References:
         return await self._modern.invoices(access, unique_source_invoice_id=value)
 
     async def _with_case(self, access: Access, claim: Claim) -> Claim:
-        """Add the case's id, which the invoice results do not carry."""
-        cases: Sequence[ModernCase] = ()
-        if claim.case_number:
-            cases = await self._modern.cases(access, case_number=claim.case_number)
-        elif claim.unique_source_invoice_id:
-            found = await self._modern.cases(access, unique_source_invoice_id=claim.unique_source_invoice_id)
-            cases = [case for case in found if _holds(case, claim.invoice_id)]
+        """Add the case's id, which the invoice results do not carry; lists may need a while to show a new case."""
+        cases = await self._cases_of(access, claim)
+        for share in LIST_PAUSES:
+            if cases:
+                break
+            await self._sleep(self._settle_seconds * share)
+            cases = await self._cases_of(access, claim)
         if len(cases) != 1 or not cases[0].id.strip("."):  # a dot would bend the path it is put into
             raise RowRefused("ledgerref: the modern system shows no case for this claim; check it there")
         return replace(claim, case_number=cases[0].number, case_id=cases[0].id)
+
+    async def _cases_of(self, access: Access, claim: Claim) -> Sequence[ModernCase]:
+        if claim.case_number:
+            return await self._modern.cases(access, case_number=claim.case_number)
+        if not claim.unique_source_invoice_id:
+            return ()
+        found = await self._modern.cases(access, unique_source_invoice_id=claim.unique_source_invoice_id)
+        return [case for case in found if _holds(case, claim.invoice_id)]
 
 
 def _holds(case: ModernCase, invoice_id: str) -> bool:

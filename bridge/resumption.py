@@ -43,7 +43,6 @@ def reopen(stored: StoredBatch, attempts: Sequence[Attempt], desk: Desk) -> Work
         claims=claims,
         outcomes={row.address: _outcome(row) for row in stored.rows if row.verdict is not Verdict.PENDING},
         opened=opened,
-        finished=loop.create_future(),
         calls=[_live(call, planned, tried=call.id in doubted) for call in stored.calls if call.state not in ENDED],
     )
 

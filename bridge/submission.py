@@ -8,47 +8,41 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
-from bridge.batch import Address, CallState, Outcome, Verdict
+from bridge.batch import CallState, Outcome, Verdict
 from bridge.calls import LiveCall, Outcomes, learn
+from bridge.gates import Gate, Gates
 from bridge.journal import CallRecord, Change, DecideRows, LearnClaims, PlanCall
 from bridge.journal.patient import PatientJournal
 from bridge.logs import Event, get_log
 from bridge.modern.answers import Answer, Conflict, NotTaken, Refused, Taken, TakenAtOnce, Unknown
 from bridge.modern.client import ModernClient
-from bridge.modern.correlation import blame, correlate
+from bridge.modern.correlation import blame
 from bridge.modern.requests import assemble
 from bridge.modern.results import ModernBatch
 from bridge.modern.tokens import Access
 from bridge.modern.waiting import Waiter
-from bridge.plan import Draft, PlannedRow, halves
-from bridge.reconcile import (
-    Adopted,
-    Found,
-    NeverArrived,
-    Parked,
-    Reconciler,
-    can_be_looked_up,
-    is_same_claim,
-    verdict_on,
-)
+from bridge.plan import Draft, halves
+from bridge.reconcile import Adopted, Found, NeverArrived, Parked, Reconciler
+from bridge.verdicts import Judge
 
 log = get_log()
 
 BACKOFF_FIRST_SECONDS = 0.5
 BACKOFF_CEILING_SECONDS = 60.0
+SEND_MARGIN_SECONDS = 1.0
+"""How long our ownership must still last when the first byte of a write leaves."""
+LEASE_LOOK_SECONDS = 0.1
 
 
 @dataclass(frozen=True, slots=True)
 class Terms:
     """How calls are sent: limits and budgets of the `[modern]` settings."""
 
-    concurrency_per_organization: int
     retry_seconds: float
     """How long a call that was provably not taken is sent again before its rows are refused."""
-    duplicate_words: tuple[str, ...]
-    """Words by which a refusal text is recognized as "we have this already" (assumed)."""
 
 
 class Submitter:
@@ -60,7 +54,9 @@ class Submitter:
         modern: ModernClient,
         waiter: Waiter,
         reconciler: Reconciler,
+        judge: Judge,
         *,
+        gates: Gates,
         access: Callable[[str], Access],
         terms: Terms,
         clock: Callable[[], float],
@@ -72,13 +68,18 @@ class Submitter:
         self._modern = modern
         self._waiter = waiter
         self._reconciler = reconciler
+        self._judge = judge
         self._access = access
         self._terms = terms
         self._clock = clock
         self._new_id = new_id
         self._sleep = sleep
         self._chance = chance or random.Random()  # noqa: S311 - jitter, not a secret
-        self._slots: dict[str, asyncio.Semaphore] = {}
+        self._gates = gates
+        self._under_way: set[str] = set()
+        self._quiet = asyncio.Event()
+        self._quiet.set()
+        self._stopping = False
 
     def prepare(self, batch_id: str, draft: Draft) -> LiveCall:
         """Give a draft its identity; nothing is written yet, see `intent`."""
@@ -120,15 +121,21 @@ class Submitter:
                 return await self._give_up(call, answer.why)
             call = await self._move(call, CallState.PLANNED, why=answer.why)
             log.warning(Event.CALL_NOT_TAKEN, call=call.id, batch=call.record.batch_id, why=answer.why)
-            wait = answer.retry_after_seconds
-            await self._sleep(pause * self._chance.uniform(0.5, 1.0) if wait is None else wait)
-            pause = min(pause * 2, BACKOFF_CEILING_SECONDS)
+            if answer.retry_after_seconds is None:
+                await self._sleep(pause * self._chance.uniform(0.5, 1.0))
+                pause = min(pause * 2, BACKOFF_CEILING_SECONDS)
 
     async def _attempt(self, call: LiveCall) -> tuple[LiveCall, Answer]:
         """Make one attempt, its intent durable before the first byte leaves."""
         organization = call.draft.organization
-        async with self._slots.setdefault(organization, asyncio.Semaphore(self._terms.concurrency_per_organization)):
+        gate = self._gates.of(organization)
+        async with gate.passage():
+            await self._wait_until_allowed()
+            self._under_way.add(call.id)
+            self._quiet.clear()
             call = await self._move(call, CallState.SUBMITTING)
+            if not self._journal.may_send(SEND_MARGIN_SECONDS):
+                return call, NotTaken("this replica's lease ran out before anything was sent")
             body = assemble(call.draft.operation.collection, [row.item for row in call.rows])
             answer = await self._modern.submit(
                 self._access(organization),
@@ -137,7 +144,23 @@ class Submitter:
                 call.id,
                 expects_batch=bool(call.draft.operation.collection),
             )
+        _tell(gate, answer)
         return call, answer
+
+    async def _wait_until_allowed(self) -> None:
+        """Wait until our batches are surely ours; once the bridge stops, nothing more is sent at all."""
+        while self._stopping or not self._journal.may_send(SEND_MARGIN_SECONDS):
+            await self._sleep(LEASE_LOOK_SECONDS)
+
+    async def quiesce(self, seconds: float) -> None:
+        """Send nothing more, and wait until the answers to what was sent are written down, so long at most.
+
+        A write that is cut off would be in doubt at the next start.
+        """
+        self._stopping = True
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._quiet.wait()
 
     async def _act_on(self, call: LiveCall, answer: Answer) -> Outcomes:
         """Read the answer by one question: can the write have been accepted?"""
@@ -166,7 +189,7 @@ class Submitter:
         """Store the modern batch id while the result is already being asked for."""
         call, change = call.moved(CallState.SUBMITTED, self._clock(), modern_batch=modern_batch)
         log.info(Event.CALL_TAKEN, call=call.id, batch=call.record.batch_id, modern_batch=modern_batch)
-        _, result = await asyncio.gather(self._journal.write(change), self._result(call))
+        _, result = await asyncio.gather(self._write(call, change), self._result(call))
         return await self._conclude(call, result)
 
     async def _collect(self, call: LiveCall) -> Outcomes:
@@ -179,51 +202,13 @@ class Submitter:
 
     async def _conclude(self, call: LiveCall, result: ModernBatch) -> Outcomes:
         """Turn a finished modern batch into the verdict on every row of the call."""
-        told = correlate(call.sent_rows, result)
-        silent = [row for row in call.rows if row.address not in told.outcomes]
-        decided = dict(told.outcomes)
-        decided |= await self._look_up_unmentioned(call, [row for row in silent if can_be_looked_up(row)])
-        decided |= await self._look_up_duplicates(call, decided)
+        decided = await self._judge.decide(self._access(call.draft.organization), call, result)
         why = f"modern batch {result.status}"
         if len(decided) == len(call.rows):
             return await self._finish(call, decided.values(), why=why)
         # nobody can say what became of a silent payment: refusing it might have it sent, and booked, twice
         why += ", which does not mention every row"
         return await self._finish(call, decided.values(), after=CallState.IN_DOUBT, why=why)
-
-    async def _look_up_unmentioned(self, call: LiveCall, rows: Sequence[PlannedRow]) -> dict[Address, Outcome]:
-        """Judge invoices the finished batch does not mention by whether they exist."""
-        found = await self._reconciler.look_up_patiently(self._access(call.draft.organization), rows)
-        outcomes = {}
-        for row in rows:
-            invoice = found.get(row.address)
-            if invoice is not None and is_same_claim(row, invoice):
-                ids = {"invoiceId": invoice.id, "caseNumber": invoice.case_number}
-                outcomes[row.address] = Outcome(row.address, Verdict.ACCEPTED, ids=ids)
-            else:
-                message = "the modern system finished without mentioning this row, and it was not found there"
-                outcomes[row.address] = Outcome(row.address, Verdict.REFUSED, message)
-        return outcomes
-
-    async def _look_up_duplicates(self, call: LiveCall, outcomes: Outcomes) -> dict[Address, Outcome]:
-        """Judge rows refused as duplicates: of themselves (accepted before), or of somebody else's claim (named)."""
-        suspects = [row for row in call.rows if row.unique_id and self._says_duplicate(outcomes.get(row.address))]
-        visible = [row for row in suspects if can_be_looked_up(row)]
-        look = self._reconciler.look_out_for if call.tried else self._reconciler.look_up_patiently
-        found = await look(self._access(call.draft.organization), visible)
-        judged = {row.address: verdict_on(call, row, found[row.address]) for row in visible if row.address in found}
-        if call.tried:
-            # a payment cannot be looked up, and an invoice that no list shows yet was made just now: with an earlier
-            # attempt in the dark, the duplicate is our own
-            own = [row.address for row in suspects if row.address not in judged]
-            judged |= {address: Outcome(address, Verdict.ACCEPTED) for address in own}
-        return judged
-
-    def _says_duplicate(self, outcome: Outcome | None) -> bool:
-        if outcome is None or outcome.verdict is not Verdict.REFUSED:
-            return False
-        text = outcome.message.casefold()
-        return any(word in text for word in self._terms.duplicate_words)
 
     # --- refusals --------------------------------------------------------------------------------------------------
 
@@ -247,8 +232,8 @@ class Submitter:
         ended, move = call.moved(CallState.REFUSED, self._clock(), why=why)
         # what an earlier attempt may have left behind is ours for every part of the call
         parts = [replace(self.prepare(call.record.batch_id, draft), tried=call.tried) for draft in drafts]
-        await self._journal.write(
-            move, *(PlanCall(part.record) for part in parts), *_decisions(ended, {o.address: o for o in decided})
+        await self._write(
+            ended, move, *(PlanCall(part.record) for part in parts), *_decisions(ended, {o.address: o for o in decided})
         )
         log.info(Event.CALL_SPLIT, call=call.id, batch=call.record.batch_id, rows=len(call.rows), why=why)
         outcomes = {outcome.address: outcome for outcome in decided}
@@ -302,8 +287,16 @@ class Submitter:
 
     async def _move(self, call: LiveCall, after: CallState, *, why: str = "", modern_batch: str = "") -> LiveCall:
         moved, change = call.moved(after, self._clock(), why=why, modern_batch=modern_batch)
-        await self._journal.write(change)
+        await self._write(moved, change)
         return moved
+
+    async def _write(self, call: LiveCall, *changes: Change) -> None:
+        """Make a step of a call durable, and note that it is not under way any more unless it was just begun."""
+        await self._journal.write(*changes)
+        if call.record.state is not CallState.SUBMITTING:
+            self._under_way.discard(call.id)
+            if not self._under_way:
+                self._quiet.set()
 
     async def _finish(
         self, call: LiveCall, decided: Iterable[Outcome], *, after: CallState = CallState.DONE, why: str
@@ -311,8 +304,18 @@ class Submitter:
         """End a call with the verdicts on its rows, in one step."""
         outcomes = {outcome.address: outcome for outcome in decided}
         ended, move = call.moved(after, self._clock(), why=why)
-        await self._journal.write(move, *_decisions(ended, outcomes))
+        await self._write(ended, move, *_decisions(ended, outcomes))
         return outcomes
+
+
+def _tell(gate: Gate, answer: Answer) -> None:
+    """Let the organization's gate know how its write fared."""
+    if isinstance(answer, NotTaken) and answer.retry_after_seconds is not None:
+        gate.hold(answer.retry_after_seconds)
+    elif isinstance(answer, NotTaken | Unknown):
+        gate.failed()
+    else:
+        gate.succeeded()
 
 
 def _decisions(call: LiveCall, outcomes: Outcomes) -> list[Change]:

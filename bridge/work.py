@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from bridge.batch import Address, Outcome, Reference, RowRefused, Verdict
 from bridge.calls import LiveCall, Outcomes
 from bridge.errors import ModernRefused
-from bridge.intake import Desk
+from bridge.intake import Desk, Intake
 from bridge.journal import BatchRecord, Claim, DecideRows, PlanCall
 from bridge.journal.patient import PatientJournal
 from bridge.modern.requests import with_field
@@ -33,9 +33,27 @@ class Work:
     claims: BatchClaims
     outcomes: dict[Address, Outcome]
     opened: asyncio.Future[None]
-    finished: asyncio.Future[bytes]
+    """Done once the journal has the batch."""
     calls: list[LiveCall] = field(default_factory=list)
     """Calls the journal already knows."""
+    reply: bytes | None = None
+    """The final answer."""
+    lost: bool = False
+    """Not worked here any more; the journal knows more than this object."""
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """What the batch is recognized by."""
+        return self.record.sender, self.record.identity
+
+    async def wait_until_open(self) -> None:
+        """Wait until the journal has the batch; raises what kept it from that."""
+        await asyncio.shield(self.opened)
+
+    def fail_to_open(self, failure: BaseException) -> None:
+        """Tell those who joined meanwhile that the journal did not take the batch."""
+        self.opened.set_exception(failure)
+        self.opened.exception()  # with nobody joined, it is not "never retrieved"
 
     def decide(self, outcomes: Outcomes) -> None:
         """Add verdicts; a row that has one keeps it."""
@@ -51,6 +69,19 @@ class Work:
         """Return the rows that no call has carried to an end, and no journalled call carries now."""
         carried = {address for call in self.calls for address in call.record.rows}
         return [row for row in self.planned if row.address not in self.outcomes and row.address not in carried]
+
+
+def open_work(record: BatchRecord, desk: Desk, intake: Intake) -> Work:
+    """Return a batch that was just read, before anything of it is kept."""
+    return Work(
+        record=record,
+        desk=desk,
+        rows=[(row.address, row.ledgerref) for row in intake.rows],
+        planned=intake.planned,
+        claims=intake.claims,
+        outcomes=dict(intake.decided),
+        opened=asyncio.get_running_loop().create_future(),
+    )
 
 
 class Worker:

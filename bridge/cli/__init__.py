@@ -6,18 +6,14 @@ A command imports its file only when it runs, so that `bridge --help` answers at
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
 from bridge import __version__
-
-FAULTY = 1
-"""Exit code of a command that did its work and found something wrong."""
-HELP_STYLE: Literal["markdown"] | None = "markdown" if sys.stdout.isatty() else None
-"""Boxes and colours are for terminals; piped help is plain text."""
+from bridge.cli import journal_commands
+from bridge.cli.options import FAULTY, HELP_STYLE, AsJson, Config
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -28,20 +24,9 @@ app = typer.Typer(
     help="Answer the legacy AutoCollect batch call by way of the modern collection API.",
     epilog="New here? `bridge demo` shows one batch go all the way, with no set-up and no network.",
 )
-batches = typer.Typer(
-    rich_markup_mode=HELP_STYLE,
-    no_args_is_help=True,
-    help="Look into the journal, also beside a running bridge: what was taken, and what became of it.",
-)
-app.add_typer(batches, name="batches")
-
-Config = Annotated[
-    Path,
-    typer.Option(
-        "--config", "-c", envvar="BRIDGE_CONFIG", metavar="FILE", help="The configuration, such as config/local.toml."
-    ),
-]
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document, for scripts.")]
+app.add_typer(journal_commands.batches, name="batches")
+app.add_typer(journal_commands.creditors, name="creditors")
+app.add_typer(journal_commands.unknown, name="unknown")
 
 
 def _show_version(wanted: bool) -> None:
@@ -167,41 +152,4 @@ def translate(
     translating.translate(file, config, sender, charset, as_json=as_json)
 
 
-@batches.command("list")
-def list_batches(
-    config: Config,
-    limit: Annotated[int, typer.Option(help="How many, newest first.", min=1)] = 20,
-    as_json: AsJson = False,
-) -> None:
-    """List the newest batches, with how many of their rows stand where."""
-    from bridge.cli import books
-
-    books.list_batches(config, limit, as_json=as_json)
-
-
-@batches.command("show")
-def show_batch(
-    batch: Annotated[
-        str,
-        typer.Argument(metavar="ID", help="The bridge's id: see `bridge batches list`, or the X-Bridge-Batch header."),
-    ],
-    config: Config,
-    as_json: AsJson = False,
-) -> None:
-    """Show one batch: each row's state, and every call made with all its attempts. No personal data is shown."""
-    from bridge.cli import books
-
-    books.show_batch(config, batch, as_json=as_json)
-
-
-@app.command()
-def ledger(config: Config, as_json: AsJson = False) -> None:
-    """Prove that no row is lost: rows accepted = final + pending + in doubt.
-
-    Counts every row of the journal, also beside a running bridge, names the rows in doubt, and any that is not
-    accounted for. Exit code 1 if there is one.
-    """
-    from bridge.cli import books
-
-    if not books.show_ledger(config, as_json=as_json):
-        raise typer.Exit(FAULTY)
+app.command()(journal_commands.ledger)

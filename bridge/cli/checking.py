@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from itertools import groupby
 from pathlib import Path
@@ -22,9 +22,11 @@ from bridge.settings import Settings, load_settings
 ASSUMED_SETTINGS = (
     ("modern.idempotency_header", "that a write carries an idempotency key, and in which header, is on no page"),
     ("modern.duplicate_words", "the wording of a refusal as a duplicate is on no page"),
-    ("modern.webhook_secrets", "a webhook's signature is taken for hex HMAC-SHA256 of its body"),
     ("modern.settle_seconds", "how late a write may show up in the API's lists is on no page"),
 )
+ASSUMED_OF_WEBHOOKS = ("modern.webhook_secrets", "a webhook's signature is taken for hex HMAC-SHA256 of its body")
+NO_NOTE = "assumed: no page says it"
+"""Shown where a mapping file marks a rule as assumed and says no more."""
 
 
 @dataclass(slots=True)
@@ -33,7 +35,11 @@ class Report:
 
     faults: list[str] = field(default_factory=list)
     profiles: list[str] = field(default_factory=list)
+    """Those in use first."""
+    unused: list[str] = field(default_factory=list)
+    """Those of them that no sender speaks."""
     assumed: list[Assumption] = field(default_factory=list)
+    """In the order of the profiles, after the settings."""
 
 
 def check(config: Path, *, as_json: bool) -> bool:
@@ -54,13 +60,21 @@ def examine(config: Path) -> Report:
     except SettingsFault as fault:
         report.faults += _name_file(config, str(fault))
         return report
-    report.assumed += [Assumption(str(config), key, note) for key, note in ASSUMED_SETTINGS]
-    for profile in _load_profiles(settings, report):
+    report.assumed += [Assumption(str(config), key, note) for key, note in _list_assumed_settings(settings)]
+    spoken = {sender.profile for sender in settings.senders}
+    for profile in sorted(_load_profiles(settings, report), key=lambda one: one.name not in spoken):
         report.profiles.append(profile.name)
+        report.unused += {profile.name} - spoken
         report.assumed += assumptions(profile)
         report.faults += check_targets(profile, _schemas())
         report.faults += run_examples(profile, _reader(profile))
     return report
+
+
+def _list_assumed_settings(settings: Settings) -> Iterator[tuple[str, str]]:
+    yield from ASSUMED_SETTINGS
+    if settings.modern.webhook_secrets or any(each.webhook_secrets for each in settings.organizations):
+        yield ASSUMED_OF_WEBHOOKS
 
 
 def _name_file(config: Path, message: str) -> list[str]:
@@ -105,16 +119,27 @@ def _reader(profile: Profile) -> Reader:
 
 
 def _write(screen: Screen, config: Path, report: Report) -> None:
-    if report.profiles:
-        screen.say(f"profiles: {', '.join(report.profiles)}")
-    for file, group in groupby(report.assumed, key=lambda one: one.file):
-        screen.heading(f"Assumed in {file}")
-        screen.table(("key", "note"), [(one.key, one.note or "-") for one in group])
+    spoken = [name for name in report.profiles if name not in report.unused]
+    unheard = [one for one in report.assumed if one.file.partition("/")[0] in report.unused]
+    heard = [one for one in report.assumed if one not in unheard]
+    if spoken:
+        screen.say(f"profiles: {', '.join(spoken)}")
+    _write_assumed(screen, heard)
+    if report.unused:
+        screen.title(f"Spoken by no sender: {', '.join(report.unused)}")
+        _write_assumed(screen, unheard)
     screen.say()
     if not report.faults:
-        screen.say(good(f"{config}: no fault; {len(report.assumed)} assumptions are listed above"))
+        more = f", and {len(unheard)} of profiles that no sender speaks" if unheard else ""
+        screen.say(good(f"{config}: no fault; {len(heard)} assumptions are listed above{more}"))
         return
     count = "one fault" if len(report.faults) == 1 else f"{len(report.faults)} faults"
     screen.say(bad(f"{config}: {count}"))
     for fault in report.faults:
         screen.say(f"  {fault}")
+
+
+def _write_assumed(screen: Screen, assumed: Sequence[Assumption]) -> None:
+    for file, group in groupby(assumed, key=lambda one: one.file):
+        screen.heading(f"Assumed in {file}")
+        screen.table(("key", "note"), [(one.key, one.note or NO_NOTE) for one in group])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from bridge.batch import Address
+from bridge.batch import OBJECTNAMES, Address
 
 
 def name_places(addresses: Iterable[Address]) -> str:
@@ -19,6 +19,14 @@ def name_places(addresses: Iterable[Address]) -> str:
 def address_fields(address: Address) -> dict[str, Any]:
     """Return an address under the names it has in a reply."""
     return {"objectname": address.objectname, "objectindex": address.objectindex}
+
+
+def read_place(text: str) -> Address:
+    """Read an address as it is typed, `invoice:0`; ValueError for anything else."""
+    name, _, index = text.strip().partition(":")
+    if name not in OBJECTNAMES or not (index.isascii() and index.isdecimal()):
+        raise ValueError(f"{text}: write OBJECT:INDEX, such as invoice:0; objects are {', '.join(OBJECTNAMES)}")
+    return Address(name, int(index))
 
 
 def _write_spans(indexes: Iterable[int]) -> str:

@@ -6,10 +6,10 @@ import os
 import sys
 from pathlib import Path
 
-from bridge.app import run
 from bridge.cli.listening import told_why_deaf
 from bridge.errors import SettingsFault
 from bridge.logs import configure_logs
+from bridge.server import run
 from bridge.settings import load_settings
 
 

@@ -6,7 +6,7 @@ import asyncio
 import os
 import sys
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -14,13 +14,14 @@ from typing import Any
 import msgspec
 import typer
 
-from bridge.batch import OBJECTNAMES, Address, Outcome, Reference, Row, RowRefused, Verdict
+from bridge.batch import OBJECTNAMES, Address, Outcome, Reference, RowRefused, Verdict
+from bridge.cli.losses import LostField, list_lost, write_lost
 from bridge.cli.places import address_fields, name_places
 from bridge.cli.screen import Screen, bad, good, print_json, waiting
 from bridge.errors import CallerError, OperatorError
 from bridge.identity import identify
 from bridge.intake import Desk, Intake, fingerprint
-from bridge.legacy.body import Envelope, decode_body, inflate, split
+from bridge.legacy.body import decode_body, inflate, split
 from bridge.mapping import load_profile
 from bridge.modern.requests import assemble, with_field
 from bridge.organizations import Directory
@@ -40,16 +41,6 @@ class DryCall:
     after: tuple[str, ...]
     """What would have to be known before, in words; empty: nothing."""
     body: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class LostField:
-    """A field that is not carried over, the rows that have it, and why; `known` tells it from a mere surprise."""
-
-    field: str
-    rows: tuple[Address, ...]
-    reason: str
-    known: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +99,7 @@ async def dry_run(settings: Settings, sender: Sender, body: bytes, charset: str)
         profile=sender.profile,
         calls=tuple(calls),
         decided=tuple(sorted([*intake.decided.values(), *refused], key=_reply_order)),
-        lost=tuple(_list_lost(desk, envelope)),
+        lost=tuple(list_lost(desk.profile, desk.reader, envelope)),
         unknown=envelope.unknown,
     )
 
@@ -192,29 +183,6 @@ def _show_call(draft: Draft, waits: Sequence[str]) -> DryCall:
     )
 
 
-# --- what is lost ------------------------------------------------------------------------------------------------
-
-
-def _list_lost(desk: Desk, envelope: Envelope) -> Iterator[LostField]:
-    """Yield every field that stands in a readable row and goes nowhere, with the rows it stands in."""
-    for objectname in OBJECTNAMES:
-        lost: dict[tuple[str, str, bool], list[Address]] = {}
-        for row in _read_rows(desk, envelope, objectname):
-            for entry in desk.profile.objects[objectname].account(row.fields):
-                lost.setdefault((entry.field, entry.reason, True), []).append(row.address)
-            for name in row.unknown:
-                reason = "unknown to this profile"
-                lost.setdefault((name, reason, False), []).append(row.address)
-        for (name, reason, known), rows in lost.items():
-            yield LostField(name, tuple(rows), reason, known)
-
-
-def _read_rows(desk: Desk, envelope: Envelope, objectname: str) -> Iterator[Row]:
-    for result in desk.reader.read_many(objectname, 0, envelope.rows.get(objectname, [])):
-        if isinstance(result, Row):
-            yield result
-
-
 # --- showing -----------------------------------------------------------------------------------------------------
 
 
@@ -235,17 +203,7 @@ def _write(screen: Screen, run: DryRun) -> None:
         screen.table(("row", "answer", "message"), lines)
     else:
         screen.say("  none")
-    _write_lost(screen, run)
-
-
-def _write_lost(screen: Screen, run: DryRun) -> None:
-    screen.title("Fields not carried over")
-    lines = [(name_places(one.rows), one.field, one.reason if one.known else bad(one.reason)) for one in run.lost]
-    lines += [("the batch itself", name, bad("unknown to the bridge")) for name in run.unknown]
-    if lines:
-        screen.table(("rows", "field", "why"), lines)
-    else:
-        screen.say("  none")
+    write_lost(screen, run.lost, run.unknown)
 
 
 def _to_json(run: DryRun) -> dict[str, Any]:

@@ -1,249 +1,140 @@
-"""One function per kind of change: the change in, SQL out. All of it runs on the writer's thread, inside a transaction.
-
-What the law forbids is refused here with ValueError, whatever the caller believes: a call moves only as `TRANSITIONS`
-say, a decided row stays decided and is never planned again, a row has one open call at most, a batch with pending rows
-is not finished.
-"""
+"""What `write` takes: one value for each way the books can change, and the reasons a store may refuse one."""
 
 from __future__ import annotations
 
-import json
-import sqlite3
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
-from bridge.batch import Address, CallState, Outcome, Verdict, advance
-from bridge.journal import (
-    CallRecord,
-    Change,
-    CountUnknown,
-    DecideRows,
-    FinishBatch,
-    IdentityTaken,
-    LearnClaims,
-    MoveCall,
-    OpenBatch,
-    PlanCall,
-    RowRecord,
-    SeeCreditor,
-    StaleCall,
+from bridge.batch import Address, CallState, Outcome
+from bridge.journal.records import BatchRecord, CallRecord, Claim, RowRecord, Settlement
+
+
+@dataclass(frozen=True, slots=True)
+class OpenBatch:
+    """Take a batch with all its rows. Raises IdentityTaken when this (sender, identity) is held by another batch.
+
+    `supersedes` names a batch whose hold on the identity has lapsed (the resend window is over); it stays in the books.
+    """
+
+    batch: BatchRecord
+    rows: Sequence[RowRecord]
+    supersedes: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PlanCall:
+    """Write down a call, PLANNED or already SUBMITTING, and tie its rows to it."""
+
+    call: CallRecord
+    items: Mapping[Address, bytes] = field(default_factory=dict)
+    """Final items of rows that were completed since the batch was opened (a reference was resolved)."""
+
+
+@dataclass(frozen=True, slots=True)
+class MoveCall:
+    """Move a call from one state to the next; raises StaleCall when it is not in `before` any more."""
+
+    call_id: str
+    before: CallState
+    after: CallState
+    at: float
+    why: str = ""
+    modern_batch: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class DecideRows:
+    """Give rows their final verdict. A row that has one already keeps it."""
+
+    batch_id: str
+    outcomes: Sequence[Outcome]
+
+
+@dataclass(frozen=True, slots=True)
+class LearnClaims:
+    """Add to the cross-reference."""
+
+    claims: Sequence[Claim]
+
+
+@dataclass(frozen=True, slots=True)
+class FinishBatch:
+    """Store the final answer."""
+
+    batch_id: str
+    reply: bytes
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class CountUnknown:
+    """Count fields that the sender's profile does not know."""
+
+    sender: str
+    objectname: str
+    counts: Mapping[str, int]
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class SeeCreditor:
+    """Register that a sender mentioned a creditor in a creditor row."""
+
+    sender: str
+    idnumber: str
+    known: bool
+    fields: tuple[str, ...]
+    """Names of the fields it sent; never their values."""
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class PlaceOrder:
+    """Record an operator's word on rows in doubt; the bridge that works the batch carries it out (`FulfilOrder`).
+
+    Written by the command line beside a running bridge. Raises ValueError when one of the rows is not in doubt.
+    """
+
+    id: str
+    batch_id: str
+    rows: tuple[Address, ...]
+    """Never empty."""
+    settlement: Settlement
+    actor: str
+    reason: str
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class FulfilOrder:
+    """Note that an order was carried out, or why it could not be."""
+
+    order_id: str
+    at: float
+    result: str
+
+
+Change = (
+    OpenBatch
+    | PlanCall
+    | MoveCall
+    | DecideRows
+    | LearnClaims
+    | FinishBatch
+    | CountUnknown
+    | SeeCreditor
+    | PlaceOrder
+    | FulfilOrder
 )
-from bridge.journal.addresses import render_addresses
-from bridge.journal.bulk import execute_many
-from bridge.journal.crossreference import learn_claims
-from bridge.journal.schema import ENTRIES_PER_BATCH
 
 
-def apply_changes(connection: sqlite3.Connection, changes: Sequence[Change]) -> None:
-    """Carry out changes in the order given."""
-    for change in changes:
-        _APPLY[type(change)](connection, change)
+class LostBatch(Exception):
+    """The batch is not ours any more: another replica took it over when this one was thought dead. Stop working it."""
 
 
-def _open_batch(connection: sqlite3.Connection, change: OpenBatch) -> None:
-    batch, rows = change.batch, change.rows
-    if batch.row_count != len(rows):
-        raise ValueError(f"batch {batch.id} says it has {batch.row_count} rows, but brings {len(rows)}")
-    if change.supersedes:
-        connection.execute(
-            "UPDATE batch SET identity = identity || ' superseded ' || id WHERE id = ? AND sender = ? AND identity = ?",
-            (change.supersedes, batch.sender, batch.identity),
-        )
-    cursor = connection.execute(
-        "INSERT INTO batch (id, sender, identity, profile, batchid, content, received_at, offline, row_count,"
-        " addresses, finished_at, reply) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
-        " ON CONFLICT (sender, identity) DO NOTHING",
-        (
-            *(batch.id, batch.sender, batch.identity, batch.profile, batch.batchid, batch.content, batch.received_at),
-            *(batch.offline, batch.row_count, render_addresses(row.address for row in rows)),
-            *(batch.finished_at, batch.reply),
-        ),
-    )
-    if cursor.rowcount == 0:
-        raise IdentityTaken(f"another batch of sender {batch.sender} holds the identity of batch {batch.id}")
-    number = cursor.lastrowid or 0
-    if batch.payload is not None:
-        connection.execute("INSERT INTO payload (batch, body) VALUES (?, ?)", (number, batch.payload))
-    _insert_rows(connection, number, rows)
+class IdentityTaken(Exception):
+    """Another batch of this sender holds the identity."""
 
 
-def _insert_rows(connection: sqlite3.Connection, number: int, rows: Sequence[RowRecord]) -> None:
-    def bind_row(placed: tuple[int, RowRecord]) -> tuple[Any, ...]:
-        position, row = placed
-        return (
-            *(number, *row.address, position, row.verdict, row.message, row.ledgerref, row.organization),
-            *(row.operation, row.unique_id),
-        )
-
-    def bind_item(placed: tuple[int, RowRecord]) -> tuple[Any, ...]:
-        position, row = placed
-        return number * ENTRIES_PER_BATCH + position, row.item, row.reference
-
-    placed = list(enumerate(rows))
-    columns = (
-        "batch, objectname, objectindex, position, verdict, message, ledgerref, organization, operation, unique_id"
-    )
-    execute_many(connection, f"INSERT INTO row ({columns}) {{values}}", placed, bind_row)
-    with_items = [(position, row) for position, row in placed if row.item is not None or row.reference is not None]
-    execute_many(connection, "INSERT INTO item (entry, body, reference) {values}", with_items, bind_item)
-
-
-def _plan_call(connection: sqlite3.Connection, change: PlanCall) -> None:
-    call = change.call
-    if call.state not in {CallState.PLANNED, CallState.SUBMITTING}:
-        raise ValueError(f"call {call.id} cannot begin its life {call.state}")
-    batch = _number_of(connection, call.batch_id)
-    position = connection.execute(
-        "INSERT INTO call (batch, position, id, organization, operation, path, addresses, state, modern_batch,"
-        " planned_at, submitted_at, why) SELECT ?1, COALESCE(MAX(position) + 1, 0), ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9,"
-        " ?10, ?11 FROM call WHERE batch = ?1 RETURNING position",
-        (
-            *(batch, call.id, call.organization, call.operation, call.path, render_addresses(call.rows)),
-            *(call.state, call.modern_batch, call.planned_at, call.submitted_at, call.why),
-        ),
-    ).fetchone()[0]
-    _tie_rows(connection, batch, position, call)
-    _record_attempt(connection, (batch, position), call.planned_at, call.state, call.why)
-    _replace_items(connection, batch, change)
-
-
-def _tie_rows(connection: sqlite3.Connection, batch: int, position: int, call: CallRecord) -> None:
-    tied = execute_many(
-        connection,
-        "UPDATE row SET call = new.column4 FROM ({values}) AS new WHERE row.batch = new.column1"
-        " AND row.objectname = new.column2 AND row.objectindex = new.column3 AND row.verdict = 'pending'"
-        " AND NOT EXISTS (SELECT 1 FROM call WHERE call.batch = row.batch AND call.position = row.call"
-        " AND call.state NOT IN ('DONE', 'REFUSED'))",
-        call.rows,
-        lambda address: (batch, *address, position),
-    )
-    if tied != len(call.rows):
-        raise ValueError(
-            f"call {call.id} cannot take all its rows ({render_addresses(call.rows)}): "
-            f"{tied} of {len(call.rows)} are in the batch, pending, and free of another open call"
-        )
-
-
-def _replace_items(connection: sqlite3.Connection, batch: int, change: PlanCall) -> None:
-    replaced = execute_many(
-        connection,
-        "INSERT INTO item (entry, body) SELECT row.batch * new.column5 + row.position, new.column4"
-        " FROM ({values}) AS new JOIN row ON row.batch = new.column1 AND row.objectname = new.column2"
-        " AND row.objectindex = new.column3 WHERE true ON CONFLICT (entry) DO UPDATE SET body = excluded.body",
-        list(change.items.items()),
-        lambda item: (batch, *item[0], item[1], ENTRIES_PER_BATCH),
-    )
-    if replaced != len(change.items):
-        raise ValueError(f"call {change.call.id} brings items of rows that are not in its batch")
-
-
-def _move_call(connection: sqlite3.Connection, change: MoveCall) -> None:
-    advance(change.before, change.after)
-    begins = change.at if change.after is CallState.SUBMITTING else None
-    moved = connection.execute(
-        "UPDATE call SET state = ?, why = ?, submitted_at = COALESCE(?, submitted_at),"
-        " modern_batch = COALESCE(NULLIF(?, ''), modern_batch) WHERE id = ? AND state = ? RETURNING batch, position",
-        (change.after, change.why, begins, change.modern_batch, change.call_id, change.before),
-    ).fetchone()
-    if moved is None:
-        raise StaleCall(f"call {change.call_id} is not {change.before} any more")
-    _record_attempt(connection, moved, change.at, change.after, change.why)
-
-
-def _record_attempt(
-    connection: sqlite3.Connection, call: tuple[int, int], at: float, state: CallState, why: str
-) -> None:
-    connection.execute(
-        "INSERT INTO attempt (batch, call, step, at, state, why) SELECT ?1, ?2, COALESCE(MAX(step) + 1, 0), ?3, ?4, ?5"
-        " FROM attempt WHERE batch = ?1 AND call = ?2",
-        (*call, at, state, why),
-    )
-
-
-def _decide_rows(connection: sqlite3.Connection, change: DecideRows) -> None:
-    batch = _number_of(connection, change.batch_id)
-    finals = [outcome for outcome in change.outcomes if outcome.verdict is not Verdict.PENDING]
-
-    def bind(outcome: Outcome) -> tuple[Any, ...]:
-        return batch, *outcome.address, outcome.verdict, outcome.message
-
-    decided = execute_many(
-        connection,
-        "UPDATE row SET verdict = new.column4, message = new.column5 FROM ({values}) AS new"
-        " WHERE row.batch = new.column1 AND row.objectname = new.column2 AND row.objectindex = new.column3"
-        " AND row.verdict = 'pending'",
-        finals,
-        bind,
-    )
-    if decided != len(finals):
-        _require_rows(connection, batch, [outcome.address for outcome in finals])
-
-
-def _require_rows(connection: sqlite3.Connection, batch: int, addresses: Sequence[Address]) -> None:
-    for address in addresses:
-        held = connection.execute(
-            "SELECT 1 FROM row WHERE batch = ? AND objectname = ? AND objectindex = ?", (batch, *address)
-        ).fetchone()
-        if held is None:
-            raise ValueError(f"{address} is not a row of this batch")
-
-
-def _finish_batch(connection: sqlite3.Connection, change: FinishBatch) -> None:
-    batch = _number_of(connection, change.batch_id)
-    pending = connection.execute(
-        "SELECT objectname, objectindex FROM row WHERE batch = ? AND verdict = 'pending' LIMIT 1", (batch,)
-    ).fetchone()
-    if pending is not None:
-        raise ValueError(f"batch {change.batch_id} cannot be finished: {Address(*pending)} is still pending")
-    # the first answer stands: whoever sends the batch again must get the same bytes
-    connection.execute(
-        "UPDATE batch SET reply = ?, finished_at = ? WHERE number = ? AND finished_at IS NULL",
-        (change.reply, change.at, batch),
-    )
-
-
-def _count_unknown(connection: sqlite3.Connection, change: CountUnknown) -> None:
-    execute_many(
-        connection,
-        "INSERT INTO unknown_field (sender, objectname, field, count, last_seen)"
-        " SELECT column1, column2, column3, column4, column5 FROM ({values}) WHERE true"
-        " ON CONFLICT (sender, objectname, field) DO UPDATE SET count = count + excluded.count,"
-        " last_seen = MAX(last_seen, excluded.last_seen)",
-        list(change.counts.items()),
-        lambda counted: (change.sender, change.objectname, *counted, change.at),
-    )
-
-
-def _see_creditor(connection: sqlite3.Connection, change: SeeCreditor) -> None:
-    connection.execute(
-        "INSERT INTO creditor (sender, idnumber, known, fields, first_seen, last_seen) VALUES (?1, ?2, ?3, ?4, ?5, ?5)"
-        " ON CONFLICT (sender, idnumber) DO UPDATE SET known = excluded.known,"
-        " fields = (SELECT json_group_array(value) FROM (SELECT value FROM json_each(creditor.fields)"
-        " UNION SELECT value FROM json_each(excluded.fields))),"
-        " first_seen = MIN(first_seen, excluded.first_seen), last_seen = MAX(last_seen, excluded.last_seen)",
-        (change.sender, change.idnumber, change.known, json.dumps(sorted(set(change.fields))), change.at),
-    )
-
-
-def _number_of(connection: sqlite3.Connection, batch_id: str) -> int:
-    found = connection.execute("SELECT number FROM batch WHERE id = ?", (batch_id,)).fetchone()
-    if found is None:
-        raise ValueError(f"batch {batch_id} is not in the journal")
-    number: int = found[0]
-    return number
-
-
-def _learn(connection: sqlite3.Connection, change: LearnClaims) -> None:
-    learn_claims(connection, change.claims)
-
-
-_APPLY: dict[type[Change], Callable[[sqlite3.Connection, Any], None]] = {
-    OpenBatch: _open_batch,
-    PlanCall: _plan_call,
-    MoveCall: _move_call,
-    DecideRows: _decide_rows,
-    LearnClaims: _learn,
-    FinishBatch: _finish_batch,
-    CountUnknown: _count_unknown,
-    SeeCreditor: _see_creditor,
-}
+class StaleCall(Exception):
+    """The call has moved on in the meantime; the caller's view of it is out of date."""

@@ -6,14 +6,13 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from bridge.errors import OperatorError, SettingsFault
-from bridge.journal import Books, Journal
-from bridge.journal.books import open_sqlite_books
-from bridge.journal.sqlite import open_sqlite_journal
+from bridge.journal.interface import Books, Journal, Office
+from bridge.journal.sqlite import open_sqlite_books, open_sqlite_journal, open_sqlite_office
 
 _FORMS = "sqlite:///relative/to/this/file.db or sqlite:////absolute/path.db"
 
 
-def open_journal(url: str, *, base: Path) -> Journal:
+async def open_journal(url: str, *, base: Path) -> Journal:
     """Open the journal that `storage.url` names, for this process alone; `base` is the folder of the config file.
 
     Raises SettingsFault for a URL this bridge cannot read, JournalLocked, JournalTooNew or another OperatorError.
@@ -24,6 +23,11 @@ def open_journal(url: str, *, base: Path) -> Journal:
 def open_books(url: str, *, base: Path) -> Books:
     """Open the same journal for reading only, also beside a running bridge; raises OperatorError when there is none."""
     return open_sqlite_books(locate_journal(url, base=base))
+
+
+def open_office(url: str, *, base: Path) -> Office:
+    """Open the same journal for reading and for placing orders, also beside a running bridge."""
+    return open_sqlite_office(locate_journal(url, base=base))
 
 
 def locate_journal(url: str, *, base: Path) -> Path:

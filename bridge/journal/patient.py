@@ -36,6 +36,10 @@ class PatientJournal:
         """Tell whether the last write succeeded, or failed long enough ago to try again."""
         return self._failed_at is None or self._clock() - self._failed_at > DISTRUST_SECONDS
 
+    def may_send(self, seconds: float) -> bool:
+        """Tell whether our batches are sure to stay ours for so long."""
+        return self._store.may_send(seconds)
+
     async def write_now(self, *changes: Change) -> None:
         """Write once; raises CannotTakeNow when the store cannot be written."""
         try:

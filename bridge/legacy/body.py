@@ -24,6 +24,7 @@ _PROPERTIES = frozenset({"batchid", "offline", *OBJECTNAMES})
 _split_object = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _split_array = msgspec.json.Decoder(list[msgspec.Raw] | None).decode
 _read_text = msgspec.json.Decoder(str).decode
+_read_boolean = Boolean().read
 _NULL = msgspec.Raw(b"null")
 
 
@@ -49,8 +50,35 @@ class _Property(NamedTuple):
     raw: msgspec.Raw
 
 
+class _Documented(msgspec.Struct, forbid_unknown_fields=True):
+    """A body that spells its properties as documented, and has no others: one look at its bytes is enough."""
+
+    batchid: msgspec.Raw = _NULL
+    offline: msgspec.Raw = _NULL
+    creditor: list[msgspec.Raw] | None = None
+    invoice: list[msgspec.Raw] | None = None
+    payment: list[msgspec.Raw] | None = None
+    action: list[msgspec.Raw] | None = None
+
+
+_split_documented = msgspec.json.Decoder(_Documented).decode
+
+
 def split(body: bytes) -> Envelope:
     """Split UTF-8 JSON into raw rows; UnreadableBatch tells where it stops being a batch, never what stands there."""
+    try:
+        documented = _split_documented(body)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return _split_any(body)
+    return Envelope(
+        batchid=_read_batchid(documented.batchid),
+        offline=_read_offline(documented.offline),
+        rows={name: getattr(documented, name) or [] for name in OBJECTNAMES},
+    )
+
+
+def _split_any(body: bytes) -> Envelope:
+    """Split what is spelled otherwise, or is no batch at all."""
     properties, unknown = _match(_split_properties(body))
     return Envelope(
         batchid=_read_batchid(properties.get("batchid", _NULL)),
@@ -131,7 +159,7 @@ def _read_offline(raw: msgspec.Raw) -> bool:
     """Return what the caller asked for; null and an empty text are no."""
     try:
         value = decode(raw)
-        return False if value is None or (isinstance(value, str) and not value.strip()) else Boolean().read(value)
+        return False if value is None or (isinstance(value, str) and not value.strip()) else _read_boolean(value)
     except (msgspec.DecodeError, ValueError, RecursionError):
         raise UnreadableBatch("offline: not true or false.") from None
 

@@ -21,6 +21,9 @@ from bridge.mapping.tree import Node
 
 Translator = Callable[[dict[str, Any]], Translation]
 
+_STAY_PLAIN = "plain = plain and (text := str({0})) == text.lower()"
+"""What needs an exponent, or is no number at all, is written with a capital: 1E+3, NaN, Infinity."""
+
 
 @dataclass(frozen=True, slots=True)
 class Plan:
@@ -154,7 +157,7 @@ class _Writer:
         for name, rule in fillers:
             value = self._value(rule.default if rule.constant is None else rule.constant)
             if rule.kind is Kind.DECIMAL:
-                self._line(f"plain = plain and 'E' not in str({value})")
+                self._line(_STAY_PLAIN.format(value))
             if rule.constant is not None:
                 self._line(f"{out}[{name!r}] = {value}")
                 self._note(rule.key)
@@ -194,7 +197,7 @@ class _Writer:
 
     def _store(self, rule: Rule, store: str) -> None:
         if rule.kind is Kind.DECIMAL:
-            self._line("plain = plain and 'E' not in str(v)")
+            self._line(_STAY_PLAIN.format("v"))
         self._line(store.format("v"))
         self._note(rule.key)
 

@@ -45,6 +45,12 @@ class ServerSettings(Section):
     max_open_batches: Count = Field(
         2000, description="how many batches may be open at a time before new ones are asked to come back later"
     )
+    max_open_rows: Count = Field(
+        250_000, description="how many rows all open batches may have together; a single batch may have more"
+    )
+    max_reading_mb: Size = Field(
+        256, description="how much all bodies that are being read may take together before callers are put off"
+    )
 
     @property
     def max_body_bytes(self) -> int:
@@ -79,6 +85,11 @@ class ModernSettings(Section):
         "Idempotency-Key", description="header that carries the idempotency key of a write"
     )
     concurrency_per_organization: Count = Field(4, description="how many writes of one organization run side by side")
+    writes_per_second: Duration = Field(0, description="how many writes of one organization a second; 0: no limit")
+    failures_to_break: Count = Field(
+        5, description="after how many writes in a row without an answer an organization is left alone for a while"
+    )
+    break_seconds: Size = Field(1, description="how long the first such pause lasts; each next one twice as long")
     poll_ceiling_seconds: Size = Field(30, description="longest pause between two polls of a modern batch")
     retry_hours: Size = Field(24, description="how long a write that was provably not taken is tried again")
     duplicate_words: tuple[Text, ...] = Field(

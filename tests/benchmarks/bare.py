@@ -37,5 +37,10 @@ async def build(sandbox: str, organization: str) -> web.Application:
 if __name__ == "__main__":
     port, sandbox, organization = sys.argv[1:]
     web.run_app(
-        build(sandbox, organization), host="127.0.0.1", port=int(port), loop=uvloop.new_event_loop(), print=None, access_log=None
+        build(sandbox, organization),
+        host="127.0.0.1",
+        port=int(port),
+        loop=uvloop.new_event_loop(),
+        print=None,
+        access_log=None,
     )

@@ -16,7 +16,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -31,12 +31,12 @@ SENDER_HEADERS = {"Authorization": "Bearer bench-token", "Content-Type": "applic
 START_SECONDS = 20.0
 TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
 
-SINGLE_WARM_UP, SINGLE_BATCHES = 100, 600
+SINGLE_WARM_UP, SINGLE_BATCHES = 200, 1500
 MANY_CALLERS, MANY_WARM_UP, MANY_BATCHES = 50, 500, 5000
 LARGE_ROWS, LARGE_BATCHES = 10_000, 10
-LEVEL_FROM = 4
-"""Batches after which memory should not grow any more."""
 STARTS = 7
+LOG_TAIL_CHARACTERS = 3000
+"""What is shown of the servers' logs when a benchmark breaks."""
 
 CONFIG = """
 [server]
@@ -68,27 +68,29 @@ bearer = "bench-token"
 
 @dataclass(frozen=True)
 class Servers:
-    """Where the three servers listen, and which process is the bridge."""
+    """Where bridge and bare pass-through listen, and which processes they are."""
 
     bridge: int
-    sandbox: int
     bare: int
-    pid: int
+    bridge_pid: int
+    bare_pid: int
 
 
 def measure_single_rows() -> Iterator[Figure]:
     """Measure batches of one row, from one caller and from fifty."""
     with _servers() as servers:
         _call(servers, "alternate", SINGLE_WARM_UP, 1)
-        idle = _cpu_seconds(servers.pid)
+        before, bare_before = _cpu_seconds(servers.bridge_pid), _cpu_seconds(servers.bare_pid)
         told = _call(servers, "alternate", SINGLE_BATCHES, 1)
-        cpu_one = (_cpu_seconds(servers.pid) - idle) / SINGLE_BATCHES * 1000
+        cpu = (_cpu_seconds(servers.bridge_pid) - before) / SINGLE_BATCHES * 1000
+        bare = (_cpu_seconds(servers.bare_pid) - bare_before) / SINGLE_BATCHES * 1000
         yield from _latency(told["bridge_ms"], told["bare_ms"])
-        yield Figure("CPU of the bridge: one caller, one row a batch", cpu_one, "ms a batch", 2)
+        note = f"the bare pass-through, with one exchange instead of two and no journal: {bare:.2f} ms"
+        yield Figure("CPU of the bridge: one caller, one row a batch", cpu, "ms a batch", 2, note=note)
         _call(servers, "crowd", MANY_WARM_UP, MANY_CALLERS)
-        before = _cpu_seconds(servers.pid)
+        before = _cpu_seconds(servers.bridge_pid)
         crowd = _call(servers, "crowd", MANY_BATCHES, MANY_CALLERS)
-        cpu = (_cpu_seconds(servers.pid) - before) / MANY_BATCHES * 1000
+        cpu = (_cpu_seconds(servers.bridge_pid) - before) / MANY_BATCHES * 1000
         rate = MANY_BATCHES / crowd["seconds"]
         note = f"{rate:.0f} batches a second; sandbox and callers compete for {os.cpu_count()} cores"
         yield Figure(f"CPU of the bridge: {MANY_CALLERS} callers, one row a batch", cpu, "ms a batch", 2, note=note)
@@ -102,33 +104,67 @@ def _latency(bridge_ms: Sequence[float], bare_ms: Sequence[float]) -> Iterator[F
         yield Figure(f"latency added to a one-row batch, p{share * 100:.0f}", through - bare, "ms", limit, note=note)
 
 
+@dataclass
+class LargeBatches:
+    """What was seen while large batches went through: milliseconds of Pings, megabytes, seconds."""
+
+    quiet_ms: list[float] = field(default_factory=list)
+    reading_ms: list[float] = field(default_factory=list)
+    working_ms: list[float] = field(default_factory=list)
+    memory_mb: list[float] = field(default_factory=list)
+    seconds: list[float] = field(default_factory=list)
+    body_bytes: int = 0
+
+
 def measure_large_batches() -> Iterator[Figure]:
-    """Measure Pings beside ten large batches, and what memory they leave behind."""
+    """Measure Pings beside large batches, and what memory those leave behind."""
+    seen = LargeBatches()
     with _servers() as servers, tempfile.TemporaryDirectory() as folder:
-        reading: list[float] = []
-        working: list[float] = []
-        memory: list[float] = []
-        seconds: list[float] = []
-        quiet = _ping_beside(servers, lambda: time.sleep(1), Path(folder))
+        stop = Path(folder) / "stop"
+        with _pinging(servers, stop, seen.quiet_ms):
+            time.sleep(1)
         for number in range(LARGE_BATCHES):
-            rows = invoices(LARGE_ROWS, mark=f"{number}-")
-            offline = body(rows, f"large-{number}", offline=True)
-            waiting = body(rows, f"large-{number}")
-            began = time.perf_counter()
-            reading += _ping_beside(servers, lambda: _post(servers, offline), Path(folder))
-            working += _ping_beside(servers, lambda: _post(servers, waiting), Path(folder))
-            seconds.append(time.perf_counter() - began)
-            memory.append(_rss_mb(servers.pid))
-    size = f"{LARGE_ROWS:,}-row batch ({len(offline) / 1e6:.0f} MB)"
-    note = f"p50 {median(reading):.1f} ms, worst {max(reading):.1f} ms, {len(reading)} Pings; idle p99 {percentile(quiet, 0.99):.1f} ms"
-    yield Figure(f"Ping p99 while a {size} is read, translated, journalled", percentile(reading, 0.99), "ms", 15, note=note)
-    note = f"p50 {median(working):.1f} ms, worst {max(working):.1f} ms, {len(working)} Pings; the sandbox competes"
+            _send_large_batch(servers, stop, seen, number)
+    yield from _judge_pings(seen)
+    yield from _judge_memory(seen.memory_mb)
+
+
+def _send_large_batch(servers: Servers, stop: Path, seen: LargeBatches, number: int) -> None:
+    """Send a batch offline, which is answered once it is journalled; then the same again, to wait for its end."""
+    rows = invoices(LARGE_ROWS, mark=f"{number}-")
+    offline, waiting = (body(rows, f"large-{number}", offline=offline) for offline in (True, False))
+    seen.body_bytes = len(offline)
+    began = time.perf_counter()
+    with _pinging(servers, stop, seen.reading_ms):
+        _post(servers, offline)
+    with _pinging(servers, stop, seen.working_ms):
+        _post(servers, waiting)
+    seen.seconds.append(time.perf_counter() - began)
+    seen.memory_mb.append(_rss_mb(servers.bridge_pid))
+
+
+def _judge_pings(seen: LargeBatches) -> Iterator[Figure]:
+    size = f"{LARGE_ROWS:,}-row batch ({seen.body_bytes / 1e6:.0f} MB)"
+    reading, working, quiet = seen.reading_ms, seen.working_ms, percentile(seen.quiet_ms, 0.99)
+    yield Figure(
+        f"Ping p99 while a {size} is read, translated, journalled",
+        percentile(reading, 0.99), "ms", 15, note=f"{_spread(reading)}; p99 beside nothing {quiet:.1f} ms",
+    )  # fmt: skip
+    note = f"{_spread(working)}; the sandbox competes"
     yield Figure("Ping p99 while its calls are made and its reply folded", percentile(working, 0.99), "ms", note=note)
-    yield Figure(f"a {size}, from request to final reply", median(seconds), "s", note="most of it is the sandbox's")
-    note = "after each batch: " + " ".join(f"{value:.0f}" for value in memory)
-    yield Figure(f"memory after {LARGE_BATCHES} such batches", memory[-1], "MB", 250, note=note)
-    growth = memory[-1] - memory[LEVEL_FROM - 1]
-    yield Figure(f"… growth since the {LEVEL_FROM}th batch", growth, "MB", 10, note="level means: within 10 MB")
+    yield Figure(f"a {size}, from request to final reply", median(seen.seconds), "s", note="sandbox included")
+
+
+def _spread(pings_ms: Sequence[float]) -> str:
+    return f"{len(pings_ms)} Pings, p50 {median(pings_ms):.1f} ms, worst {max(pings_ms):.1f} ms"
+
+
+def _judge_memory(memory_mb: Sequence[float]) -> Iterator[Figure]:
+    middle = LARGE_BATCHES // 2
+    growth = min(memory_mb[middle:]) - min(memory_mb[1:middle])
+    note = "after each batch: " + " ".join(f"{value:.0f}" for value in memory_mb)
+    yield Figure(f"memory after {LARGE_BATCHES} such batches, at most", max(memory_mb), "MB", 250, note=note)
+    yield Figure("… least of the later half above the earlier", growth, "MB", 10, note="level: within 10 MB")
 
 
 def measure_start() -> Iterator[Figure]:
@@ -160,11 +196,15 @@ def _servers() -> Iterator[Servers]:
         log = stack.enter_context((folder / "stderr.log").open("w+"))
         stack.enter_context(_process(log, "-m", "bridge", "sandbox", "--port", str(sandbox)))
         _wait_for_port(sandbox)
-        stack.enter_context(_process(log, "-m", "tests.benchmarks.bare", str(bare), address, ORGANIZATION))
-        process = stack.enter_context(_process(log, "-m", "bridge", "serve", "--config", str(config)))
-        for port in (bridge, bare):
-            _wait_for_port(port)
-        yield Servers(bridge, sandbox, bare, process.pid)
+        through = stack.enter_context(_process(log, "-m", "tests.benchmarks.bare", str(bare), address, ORGANIZATION))
+        served = stack.enter_context(_process(log, "-m", "bridge", "serve", "--config", str(config)))
+        try:
+            for port in (bridge, bare):
+                _wait_for_port(port)
+            yield Servers(bridge, bare, served.pid, through.pid)
+        except BaseException:
+            sys.stderr.write((folder / "stderr.log").read_text()[-LOG_TAIL_CHARACTERS:])
+            raise
 
 
 @contextmanager
@@ -193,21 +233,19 @@ def _call(servers: Servers, what: str, batches: int, callers: int) -> dict[str, 
     return told
 
 
-def _ping_beside(servers: Servers, work: Any, folder: Path) -> list[float]:
-    """Ping the bridge from a process of its own while `work` is done; return milliseconds of each Ping."""
-    stop = folder / "stop"
+@contextmanager
+def _pinging(servers: Servers, stop: Path, pings_ms: list[float]) -> Iterator[None]:
+    """Ping the bridge from a process of its own meanwhile; adds the milliseconds of each Ping afterwards."""
     stop.unlink(missing_ok=True)
-    pinger = subprocess.Popen(
-        [sys.executable, "-m", "tests.benchmarks.pinger", str(servers.bridge), str(stop)],
-        cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-    )  # fmt: skip
-    with pinger:
+    command = [sys.executable, "-m", "tests.benchmarks.pinger", str(servers.bridge), str(stop)]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as pinger:
         assert pinger.stdout is not None
         pinger.stdout.readline()  # it pings
-        work()
-        stop.touch()
-        pings: list[float] = msgspec.json.decode(pinger.stdout.readline())
-    return pings
+        try:
+            yield
+        finally:
+            stop.touch()
+        pings_ms += msgspec.json.decode(pinger.stdout.readline())
 
 
 def _post(servers: Servers, content: bytes) -> None:

@@ -144,7 +144,7 @@ class Command:
 
 @dataclass(eq=False)
 class Server(Command):
-    """A bridge that answers at `port`."""
+    """A bridge or a sandbox that answers at `port`."""
 
     port: int = 0
 
@@ -157,8 +157,8 @@ class Server(Command):
         self.start()
         end = time.monotonic() + START_SECONDS
         while not self._answers():
-            assert self.alive, f"the bridge ended with {self.process.returncode}: {self.said[-2000:]}"
-            assert time.monotonic() < end, "the bridge does not answer"
+            assert self.alive, f"it ended with {self.process.returncode}: {self.said[-2000:]}"
+            assert time.monotonic() < end, "it does not answer"
             time.sleep(0.02)
 
     def _answers(self) -> bool:
@@ -166,7 +166,7 @@ class Server(Command):
         with contextlib.closing(connection):
             try:
                 connection.request("GET", "/health/live")
-                return connection.getresponse().status == 200
+                return connection.getresponse().status < 500
             except OSError:
                 return False
 

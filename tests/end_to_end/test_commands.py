@@ -182,6 +182,27 @@ def test_books_beside_a_running_bridge(bridge: Running) -> None:
     }
 
 
+def test_registers_beside_a_running_bridge(bridge: Running) -> None:
+    """Creditors nobody configured and fields nobody declared can be listed while the bridge is at work."""
+    bridge.post((SAMPLES / "mixed-faults.json").read_bytes())
+    creditors = json.loads(run("creditors", "list", "--json", **bridge.environ).stdout)
+    assert {one["idnumber"]: one["configured"] for one in creditors} == {"984842252": True, "999888777": False}
+    assert 'creditors = ["999888777"]' in run("creditors", "list", "--paste", **bridge.environ).stdout
+    (unknown,) = json.loads(run("unknown", "list", "--json", **bridge.environ).stdout)
+    assert (unknown["sender"], unknown["objectname"], unknown["field"]) == ("ERP-1", "invoice", "shoeSize")
+
+
+def test_settling_beside_a_running_bridge(bridge: Running) -> None:
+    """Only rows in doubt can be settled; a bridge at work does not stand in the way of asking."""
+    _, batch_id = bridge.post((SAMPLES / "seed-batch.json").read_bytes())
+    settled = run(
+        *("batches", "settle", batch_id, "--accepted", "--by", "Kari", "--because", "a test", "--yes"),
+        **bridge.environ,
+    )
+    assert settled.returncode == 1
+    assert f"{batch_id}: none of its rows is in doubt" in settled.stderr
+
+
 def test_second_bridge_is_refused(bridge: Running) -> None:
     """A second bridge on the same journal ends with 1 and says why, without a traceback."""
     second = run("serve", **{**bridge.environ, "BRIDGE__SERVER__PORT": str(find_free_port())})

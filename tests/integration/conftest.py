@@ -184,7 +184,9 @@ def open_world(tmp_path: Path) -> Open:
         *, sandbox: Running | None = None, environment: Environment | None = None, **settings: object
     ) -> AsyncIterator[World]:
         async with AsyncExitStack() as stack:
-            modern: Running = sandbox or await stack.enter_async_context(running(SandboxOptions(port=0)))
+            modern = sandbox
+            if modern is None:
+                modern = await stack.enter_async_context(running(SandboxOptions(port=0)))
             values = DEFAULTS | {"mappings": ROOT / "mappings"} | settings | {"folder": tmp_path}
             config = tmp_path / "bridge.toml"
             config.write_text(CONFIG.format(base_url=modern.base_url, token_url=modern.token_url, **values))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 from collections import Counter
 from collections.abc import Callable
@@ -166,3 +167,28 @@ async def test_every_row_is_answered_once_and_held_once(open_world: Any, invoice
             again = await world.post({"batchid": str(number)} | shuffled, senderid="ERP-2", Authorization=ERP_2)
             assert again.body == reply.body
         assert (await world.ledger()).pending == 0
+
+
+async def test_many_callers_at_once_do_not_disturb_each_other(open_world: Any, invoice: Invoice) -> None:
+    """Thirty batches side by side, each posted twice, some answers lost: every row is answered and held once."""
+    async with open_world(request_timeout_seconds=5, settle_seconds=0.3) as world:
+        world.sandbox.play(
+            {
+                "fault": [
+                    {"operation": "writes", "kind": "reset", "when": "after", "probability": 0.1},
+                    {"operation": "writes", "kind": "fail", "status": 429, "retry_after_seconds": 0, "times": 5},
+                ]
+            }
+        )
+
+        def batch(number: int) -> dict[str, Any]:
+            names = [f"{number}-{index}" for index in range(5)]
+            payments = [{"invoiceNumber": name, "amount": 1, "uniqueSourcePaymentId": f"p-{name}"} for name in names]
+            return {"batchid": str(number), "invoice": [invoice(name) for name in names], "payment": payments}
+
+        replies = await asyncio.gather(*(world.post(batch(number // 2)) for number in range(60)))
+        assert {reply.code for reply in replies} == {0}
+        assert all(first.body == second.body for first, second in zip(replies[::2], replies[1::2], strict=True))
+        for kind in ("invoices", "payments"):
+            assert sorted(world.accepted(kind).values()) == [1] * 150
+        assert (await world.ledger()).final == 300

@@ -206,6 +206,14 @@ async def test_two_actions_on_one_case_keep_their_order(world: Any, invoice: Inv
     assert case.status == "OPEN"
 
 
+async def test_an_action_waits_for_its_case_to_be_listed(open_world: Any, invoice: Invoice) -> None:
+    """The case of an invoice that was accepted a moment ago may be missing from the lists for a while."""
+    async with open_world(settle_seconds=0.6) as world:
+        world.sandbox.play({"behaviour": {"lists_lag_seconds": 0.2}})
+        reply = await world.post({"invoice": [invoice("1")], "action": [action("1")]})
+        assert (reply.code, reply.errors) == (0, {})
+
+
 async def test_an_action_the_case_does_not_allow_is_refused_with_the_vendors_reason(
     world: Any, invoice: Invoice
 ) -> None:

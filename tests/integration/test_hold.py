@@ -13,8 +13,6 @@ from typing import Any
 
 import pytest
 
-from bridge.app import Environment
-
 ORG_A = "3fa85f64-5717-4562-b3fc-2c963f66afa6"
 Invoice = Callable[..., dict[str, Any]]
 NEVER = {"behaviour": {"finish_after_seconds": 86_000}}
@@ -81,7 +79,7 @@ async def test_an_offline_caller_is_answered_as_soon_as_the_batch_is_journalled(
     reply = await world.post(batch)
     assert reply.states == {("invoice", 0): "PENDING", ("invoice", 1): "REFUSED"}
     assert (await world.ledger()).pending == 1
-    await wait_until(lambda: world.bridge.pipeline.open_batches == 0)
+    await wait_until(lambda: world.bridge.workshop.open_batches == 0)
     assert (await world.post(batch)).states == {("invoice", 0): "OK", ("invoice", 1): "REFUSED"}
 
 
@@ -95,15 +93,16 @@ async def test_an_offline_batch_of_refused_rows_is_final_at_once(world: Any, inv
 async def test_a_webhook_wakes_the_waiter(open_world: Any, invoice: Invoice, wait_until: Any, prefix: str) -> None:
     """The reply follows within 100 ms of the webhook, although the next poll is far away."""
     ahead = 0.0
-    clock = lambda: time.time() + ahead  # noqa: E731 - reads the variable anew
-    async with open_world(hold_seconds=9000, environment=Environment(clock=clock)) as world:
+    async with open_world() as world:
+        waiter = world.bridge.workshop._worker._submitter._waiter
+        waiter._clock = lambda: time.monotonic() + ahead
         world.sandbox.play(NEVER)
         lags = []
         for index in range(3):
             caller = asyncio.create_task(world.post({"invoice": [invoice(f"{index}")]}))
             await wait_until(lambda index=index: len(world.sandbox.state.account(ORG_A).batches) > index)
             await wait_until(lambda: is_taken(world))
-            ahead += 2000  # polls are now ten seconds apart
+            ahead += 2000  # the next poll but one is nine seconds away
             polls = world.sandbox.state.account(ORG_A).batches[-1].polls
             await wait_until(lambda polls=polls: world.sandbox.state.account(ORG_A).batches[-1].polls > polls)
             modern_batch = finish(world)
@@ -146,7 +145,7 @@ async def test_a_webhook_with_a_wrong_signature_is_refused(world: Any) -> None:
 async def test_a_repeated_webhook_is_taken_without_effect(world: Any) -> None:
     """200 both times; the second one wakes nobody."""
     hinted: list[str] = []
-    world.bridge.pipeline._worker._submitter._waiter.hint = hinted.append
+    world.bridge.workshop._worker._submitter._waiter.hint = hinted.append
     assert [await hook(world, "m1", key="same"), await hook(world, "m1", key="same")] == [200, 200]
     assert await hook(world, "m1", key="other") == 200
     assert hinted == ["m1", "m1"]
@@ -158,7 +157,7 @@ async def test_a_webhook_about_an_unknown_batch_is_taken(world: Any) -> None:
 
 
 async def test_a_webhook_may_come_before_the_answer_of_the_write(world: Any, invoice: Invoice, wait_until: Any) -> None:
-    """It is remembered until somebody waits for that batch."""
+    """Nobody waits for that batch yet; the answer comes all the same."""
     slow = {"operation": "invoices", "kind": "slow", "seconds": 0.2, "when": "after"}
     world.sandbox.play({"fault": [slow]})
     caller = asyncio.create_task(world.post({"invoice": [invoice("1")]}))
@@ -174,7 +173,7 @@ async def test_a_caller_that_hangs_up_changes_nothing(world: Any, invoice: Invoi
     caller = asyncio.create_task(world.post(batch))
     await wait_until(lambda: is_taken(world))
     caller.cancel()
-    await wait_until(lambda: world.bridge.pipeline.open_batches == 0)
+    await wait_until(lambda: world.bridge.workshop.open_batches == 0)
     reply = await world.post(batch)
     assert (reply.code, reply.headers["x-bridge-replay"]) == (0, "true")
     assert len(world.writes()) == 1
@@ -194,6 +193,6 @@ async def test_draining_lets_held_callers_go_with_what_is_known(
         assert (late.status, int(late.headers["retry-after"]) > 0) == (503, True)
         async with world.session.get(world.url + "/webapi/api/Ping") as ping:
             assert ping.status == 503
+        await asyncio.wait_for(draining, 5)
         assert (await caller).code == 3
-        await draining
         assert world.accepted("invoices") == {"erp-1": 1}

@@ -147,7 +147,7 @@ async def test_a_journal_that_cannot_be_written_refuses_new_batches(
     world: Any, invoice: Invoice, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """503 with Retry-After, nothing is sent, Ping says so; when it works again, the same batch goes through."""
-    store = world.bridge.pipeline._journal._store
+    store = world.bridge.workshop._store
     write = store.write
 
     async def fail(*changes: object) -> None:
@@ -170,7 +170,7 @@ async def test_a_batch_under_way_waits_out_a_journal_in_trouble(
     world: Any, invoice: Invoice, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What was taken goes on as soon as the journal can be written again; nothing is lost or sent twice."""
-    store = world.bridge.pipeline._journal._store
+    store = world.bridge.workshop._store
     write, failures = store.write, 0
 
     async def fail_twice(*changes: object) -> None:
@@ -190,7 +190,7 @@ async def test_joiners_of_a_batch_that_could_not_be_journalled_hear_of_it(
     world: Any, invoice: Invoice, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Two callers at once, one journal in trouble: both are told to come back."""
-    store = world.bridge.pipeline._journal._store
+    store = world.bridge.workshop._store
 
     async def fail(*changes: object) -> None:
         await asyncio.sleep(0.05)

@@ -93,7 +93,7 @@ async def test_corrections_that_cannot_be_found_are_parked(
         world.sandbox.play({"behaviour": {"idempotency": key}, "fault": [strike_once("corrections", fault)]})
         batch = {"batchid": "b", "payment": [*CORRECTIONS, {"invoiceNumber": "1", "amount": 1}]}
         await world.post(batch)
-        await wait_until(lambda: not world.bridge.pipeline._tasks)
+        await wait_until(lambda: not world.bridge.workshop._tasks)
         reply = await world.post(batch)
         assert reply.code == 3
         assert list(reply.states.values()) == ["PENDING", "PENDING", "OK"]
@@ -136,6 +136,19 @@ async def test_a_duplicate_of_itself_is_a_success(open_world: Any, invoice: Invo
         assert world.accepted("invoices") == {"erp-1": 1, "erp-2": 1}
 
 
+async def test_the_parts_of_a_lost_call_are_still_its_own(open_world: Any, invoice: Invoice) -> None:
+    """The second attempt is split, and its parts find what the first one left behind: a success, not a duplicate."""
+    async with open_world(**QUICK) as world:
+        lag = {"operation": "invoices", "kind": "lag", "seconds": 3600}
+        refused = {"operation": "invoices", "kind": "fail", "status": 422, "skip": 1, "times": 1}
+        behaviour = {"idempotency": "ignore"}
+        world.sandbox.play({"behaviour": behaviour, "fault": [strike_once("invoices", "reset after"), refused, lag]})
+        reply = await world.post({"invoice": [invoice("1"), invoice("2")]})
+        assert (reply.code, reply.errors) == (0, {})
+        assert [entry.rows for entry in world.writes()] == [2, 2, 1, 1]
+        assert world.accepted("invoices") == {"erp-1": 1, "erp-2": 1}
+
+
 async def test_a_lost_call_of_which_only_some_rows_exist_sends_the_others(open_world: Any, invoice: Invoice) -> None:
     """An API without keys shows two of three invoices: the third travels in a call of its own."""
     async with open_world(**QUICK) as world:
@@ -167,10 +180,10 @@ async def test_an_action_whose_answer_was_lost_holds_back_what_follows_it(
         world.sandbox.play({"fault": [strike_once("pause", "500 before")]})
         actions = [{"ledgerref": number, "actiontype": code} for number, code in [("1", 1), ("1", 2), ("2", 1)]]
         await world.post({"batchid": "a", "invoice": [invoice("1"), invoice("2")]})
-        await wait_until(lambda: not world.bridge.pipeline._tasks)
+        await wait_until(lambda: not world.bridge.workshop._tasks)
         batch = {"batchid": "b", "action": actions}
         await world.post(batch)
-        await wait_until(lambda: not world.bridge.pipeline._tasks)
+        await wait_until(lambda: not world.bridge.workshop._tasks)
         reply = await world.post(batch)
         assert list(reply.states.values()) in (["PENDING", "PENDING", "OK"], ["OK", "PENDING", "PENDING"])
         assert world.writes("resume") == []

@@ -40,7 +40,8 @@ async def test_faulty_rows_of_a_silent_refusal_are_isolated(
 
 async def test_a_refusal_without_any_text_is_isolated_too(world: Any, invoice: Invoice) -> None:
     """An empty error body leaves a message that names the status."""
-    world.sandbox.play({"behaviour": {"error_body": "silent"}, "fault": [poison(tells_rows=False)]})
+    fault = {"operation": "invoices", "kind": "garbage", "body": "empty", "status": 422, "when": "before"}
+    world.sandbox.play({"fault": [fault | {"where": {"invoiceNumber": "POISON-*"}}]})
     reply = await world.post({"invoice": [invoice("1"), invoice("POISON-1"), invoice("3")]})
     assert reply.states == {("invoice", 0): "OK", ("invoice", 1): "REFUSED", ("invoice", 2): "OK"}
     assert "HTTP 422" in reply.errors["invoice", 1]

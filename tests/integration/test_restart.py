@@ -151,7 +151,7 @@ async def test_a_correction_cut_off_is_found_or_parked(
         await reach(world, batch_id, CallState.SUBMITTING)
     sandbox.play({})
     async with open_world(sandbox=sandbox, hold_seconds=0.2, **QUICK) as world:
-        await wait_until(lambda: not world.bridge.pipeline._tasks)
+        await wait_until(lambda: not world.bridge.workshop._tasks)
         reply = await world.post(batch)
         assert reply.code == (0 if accepted else 3)
         assert (await world.ledger()).in_doubt == (0 if accepted else 1)

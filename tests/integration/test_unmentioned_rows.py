@@ -43,6 +43,17 @@ async def test_an_unmentioned_invoice_that_does_not_exist_is_refused(world: Any,
     assert "without mentioning this row" in reply.errors["invoice", 1]
 
 
+async def test_an_unmentioned_invoice_may_be_missing_from_the_lists_for_a_while(
+    open_world: Any, invoice: Invoice
+) -> None:
+    """It is refused only when the lists have had time to show it."""
+    async with open_world(settle_seconds=0.6) as world:
+        silent = {"operation": "invoices", "kind": "unmention", "where": {"invoiceNumber": "2"}}
+        world.sandbox.play({"behaviour": {"lists_lag_seconds": 0.2}, "fault": [silent]})
+        reply = await world.post({"invoice": [invoice("1"), invoice("2")]})
+        assert (reply.code, reply.errors) == (0, {})
+
+
 async def test_an_unmentioned_row_is_looked_up_until_there_is_an_answer(world: Any, invoice: Invoice) -> None:
     """A look-up that fails says nothing about the row: it is made again."""
     world.sandbox.play(

@@ -108,7 +108,7 @@ def taken(config: Path, tmp_path: Path) -> Path:
 
 
 async def _fill(folder: Path) -> None:
-    journal = open_journal("sqlite:///journal.db", base=folder)
+    journal = await open_journal("sqlite:///journal.db", base=folder)
     rows = [
         RowRecord(Address("invoice", index), Verdict.PENDING, "", f"L-{index}", ORG, "create_invoices", f"u-{index}")
         for index in range(4)

@@ -37,8 +37,7 @@ def test_list_json(run: Run, taken: Path) -> None:
 
 def test_list_empty(run: Run, config: Path) -> None:
     """A journal without batches says so."""
-    journal = open_journal("sqlite:///journal.db", base=config.parent)
-    asyncio.run(journal.close())
+    asyncio.run(_make_empty(config.parent))
     assert run("batches", "list", "-c", config).out == "The journal holds no batch yet.\n"
     assert "in doubt          0\n" in run("ledger", "-c", config).out
 
@@ -97,7 +96,9 @@ def test_ledger(run: Run, taken: Path) -> None:
     """The proof names rows in doubt and exits with 0 while every row is accounted for."""
     ran = run("ledger", "-c", taken)
     assert ran.code == 0
-    assert "invoice 3" in ran.out
+    assert ran.out.startswith("rows taken            4\n")
+    assert "b-1    invoice 3" in ran.out
+    assert "bridge batches settle b-1 --accepted|--refused|--resend --by NAME --because TEXT" in ran.out
     assert "every row is accounted for" in ran.out
 
 
@@ -128,3 +129,8 @@ def test_ledger_broken(run: Run, taken: Path, form: tuple[str, ...]) -> None:
     else:
         assert "invoice 2" in ran.out
         assert "every row is accounted for" not in ran.out
+
+
+async def _make_empty(folder: Path) -> None:
+    journal = await open_journal("sqlite:///journal.db", base=folder)
+    await journal.close()

@@ -35,6 +35,46 @@ def test_shipped(run: Run) -> None:
     assert "PauseCase is named in the navigation only" in ran.out
 
 
+def test_profiles_in_use_come_first(run: Run, configure: Configure) -> None:
+    """Profiles that no sender speaks stand behind a heading that says so, their assumptions counted apart."""
+    config = configure()
+    config.write_text(config.read_text().replace('profile = "autocollect"', 'profile = "classic"'))
+    ran = run("check", "-c", config)
+    assert ran.code == 0
+    spoken, unspoken = ran.out.split("=== Spoken by no sender: autocollect")
+    assert spoken.startswith("profiles: classic\n")
+    assert "Assumed in classic/action.toml" in spoken
+    assert "autocollect/" not in spoken
+    assert "Assumed in autocollect/action.toml" in unspoken
+    assert "classic/" not in unspoken
+    report = run("check", "-c", config, "--json").json
+    assert (report["profiles"], report["unused"]) == (["classic", "autocollect"], ["autocollect"])
+    above = sum(not one["file"].startswith("autocollect/") for one in report["assumed"])
+    more = len(report["assumed"]) - above
+    assert f"{above} assumptions are listed above, and {more} of profiles that no sender speaks" in unspoken
+
+
+def test_no_bare_dash(run: Run) -> None:
+    """An assumption without a note says at least what kind of evidence there is."""
+    lines = run("check", "-c", ROOT / "config" / "local.toml").out.splitlines()
+    assert not [line for line in lines if line.endswith("  -")]
+    assert any('rule to "invoiceDate"' in line and line.endswith("assumed: no page says it") for line in lines)
+
+
+@pytest.mark.parametrize("place", ["modern", "organization", None])
+def test_webhook_signature(run: Run, configure: Configure, place: str | None) -> None:
+    """How webhooks are signed is assumed only where a secret is set."""
+    config = configure()
+    text, secret = config.read_text(), 'webhook_secrets = ["s"]\n'
+    if place == "modern":
+        text = text.replace("[mappings]", f"[modern]\n{secret}\n[mappings]")
+    elif place == "organization":
+        text = text.replace("client_id", f"{secret}client_id")
+    config.write_text(text)
+    keys = [one["key"] for one in run("check", "-c", config, "--json").json["assumed"]]
+    assert ("modern.webhook_secrets" in keys) == (place is not None)
+
+
 def test_json(run: Run, config: Path) -> None:
     """Scripts get the same as one document."""
     report = run("check", "-c", config, "--json").json

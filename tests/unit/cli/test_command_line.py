@@ -27,6 +27,11 @@ COMMANDS = (
     ("batches",),
     ("batches", "list"),
     ("batches", "show"),
+    ("batches", "settle"),
+    ("creditors",),
+    ("creditors", "list"),
+    ("unknown",),
+    ("unknown", "list"),
     ("ledger",),
 )
 HEAVY = ("aiohttp", "pydantic", "marshmallow", "rich.console", "bridge.app", "bridge.sandbox", "msgspec")
@@ -73,7 +78,18 @@ def test_no_command(run: Run) -> None:
 
 
 @pytest.mark.parametrize(
-    "command", [("serve",), ("check",), ("ledger",), ("batches", "list"), ("batches", "show", "b"), ("translate", "-")]
+    "command",
+    [
+        ("serve",),
+        ("check",),
+        ("ledger",),
+        ("batches", "list"),
+        ("batches", "show", "b"),
+        ("batches", "settle", "b", "--accepted", "--by", "n", "--because", "t"),
+        ("creditors", "list"),
+        ("unknown", "list"),
+        ("translate", "-"),
+    ],
 )
 def test_config_from_environment(
     run: Run, command: tuple[str, ...], monkeypatch: pytest.MonkeyPatch, tmp_path: Path

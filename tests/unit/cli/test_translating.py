@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from bridge.cli.losses import list_undeclared
+
 Run = Callable[..., Any]
 ROOT = Path(__file__).resolve().parents[3]
 SAMPLES = ROOT / "config" / "samples"
@@ -82,7 +84,41 @@ def test_nothing_to_tell(run: Run, config: Path, payload: Callable[..., Path]) -
 def test_unknown_property(run: Run, config: Path, payload: Callable[..., Path]) -> None:
     """A property of the batch that nobody reads is told to people, too."""
     ran = run("translate", payload({"batchname": "x"}), "-c", config)
-    assert "the batch itself  batchname" in ran.out
+    assert "the batch itself  unknown to the bridge  batchname" in ran.out
+
+
+def test_one_line_a_reason(run: Run, config: Path) -> None:
+    """People see one line a reason with all its fields; those of one object stand together."""
+    ran = run("translate", SAMPLES / "seed-batch.json", "-c", config)
+    (contacts,) = [line for line in ran.out.splitlines() if "the creditor's contacts" in line]
+    assert "contact.{fullname, workphone, email, " in contacts
+    assert "contact2.{fullname, " in contacts
+    (street,) = [line for line in ran.out.splitlines() if "street, city" in line and "who the creditor is" in line]
+    assert street.startswith("  creditor 0 ")
+    assert "another profile" not in ran.out
+
+
+def test_wrong_profile(run: Run, config: Path, payload: Callable[..., Path]) -> None:
+    """Unknown fields of rows that are refused while reading are told, too: that is how a wrong profile shows."""
+    debtor = {"Name": "x", "shoeSize": 43, "hatSize": None, "emails": [{"kind": "x"}, {"kind": "y"}]}
+    row = {"ORIGINALSUM": 1, "DueDate": {"never": 1}, "debtors": [debtor, "x"], "duedate2": None}
+    report = run("translate", payload({"invoice": [row, 7, invoice("1")]}), "-c", config, "--json").json
+    assert [one["objectindex"] for one in report["refused"]] == [0, 1]
+    assert [(one["field"], one["known"]) for one in report["not_carried"]] == [
+        ("ORIGINALSUM", False),
+        ("debtors[].shoeSize", False),
+        ("debtors[].emails[].kind", False),
+    ]
+    assert all(one["rows"] == [{"objectname": "invoice", "objectindex": 0}] for one in report["not_carried"])
+    ran = run("translate", payload({"invoice": [row]}), "-c", config)
+    assert "unknown to this profile  ORIGINALSUM, debtors[].shoeSize, debtors[].emails[].kind" in ran.out
+    assert "another profile" in ran.out
+
+
+@pytest.mark.parametrize("row", [b"[" * 3000, rb'{"a": "\ud800"}', b"7"], ids=["deep", "not Unicode", "no object"])
+def test_undeclared_fields_of_an_unreadable_row(row: bytes) -> None:
+    """A row that cannot be decoded has no fields to tell."""
+    assert list_undeclared(row, ()) == ()
 
 
 def test_dependents(run: Run, config: Path, payload: Callable[..., Path]) -> None:

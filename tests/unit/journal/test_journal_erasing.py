@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bridge.batch import Address, CallState, Outcome, Verdict
-from bridge.journal import Claim, DecideRows, FinishBatch, LearnClaims, MoveCall, OpenBatch, StoredBatch, erasing
-from bridge.journal.sqlite import SqliteJournal, open_sqlite_journal
+from bridge.journal import Claim, DecideRows, FinishBatch, LearnClaims, MoveCall, OpenBatch, StoredBatch
+from bridge.journal.sqlite import SqliteJournal, erasing, open_sqlite_journal
 
 if TYPE_CHECKING:
     from tests.unit.journal.conftest import Make

@@ -7,7 +7,7 @@ import sqlite3
 import pytest
 
 from bridge.errors import CannotTakeNow, OperatorError
-from bridge.journal.failures import MEANINGS, Failure, classify, translate, translate_at_start
+from bridge.journal.sqlite.failures import MEANINGS, Failure, classify, translate, translate_at_start
 
 # results that are no errors, and the authorizer's actions, which share the prefix
 NO_ERRORS = {"OK", "NOTICE", "WARNING", "ROW", "DONE"}

@@ -16,9 +16,9 @@ import pytest
 from bridge.batch import CallState
 from bridge.errors import CannotTakeNow, OperatorError
 from bridge.journal import IdentityTaken, MoveCall, StaleCall
-from bridge.journal.connections import connect_writer, prepare
 from bridge.journal.sqlite import SqliteJournal, open_sqlite_journal
-from bridge.journal.writer import Writer
+from bridge.journal.sqlite.connections import connect_writer, prepare
+from bridge.journal.sqlite.writer import Writer
 
 if TYPE_CHECKING:
     from tests.unit.journal.conftest import Make

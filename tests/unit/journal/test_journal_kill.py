@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from bridge.batch import CallState, Verdict
-from bridge.journal.books import SqliteBooks, open_sqlite_books
 from bridge.journal.sqlite import open_sqlite_journal
+from bridge.journal.sqlite.books import SqliteBooks, open_sqlite_books
 
 CHILD = '''
 import asyncio, sys

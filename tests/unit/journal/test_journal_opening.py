@@ -14,10 +14,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bridge.errors import JournalLocked, JournalTooNew, OperatorError, SettingsFault
-from bridge.journal import schema
-from bridge.journal.books import open_sqlite_books
 from bridge.journal.opening import locate_journal, open_books, open_journal
-from bridge.journal.sqlite import open_sqlite_journal
+from bridge.journal.sqlite import open_sqlite_journal, schema
+from bridge.journal.sqlite.books import open_sqlite_books
 
 if TYPE_CHECKING:
     from tests.unit.journal.conftest import Make
@@ -65,15 +64,9 @@ def test_any_other_url_is_refused_naming_what_is_allowed(url: str) -> None:
         locate_journal(url, base=Path())
 
 
-def test_postgresql_is_refused_in_words_of_its_own(tmp_path: Path) -> None:
-    """The documented form for several replicas is not in this version."""
-    with pytest.raises(OperatorError, match="this version stores in SQLite only"):
-        open_journal("postgresql://bridge@db/bridge", base=tmp_path)
-
-
 async def test_a_journal_is_opened_by_url_and_its_books_beside_it(tmp_path: Path, make: Make) -> None:
     """Books need no lock: they are read while the bridge runs, and after it has stopped."""
-    journal = open_journal("sqlite:///var/bridge.db", base=tmp_path)
+    journal = await open_journal("sqlite:///var/bridge.db", base=tmp_path)
     await journal.write(make.opening())
     beside = open_books("sqlite:///var/bridge.db", base=tmp_path)
     assert await beside.open_batches() == ["b1"]

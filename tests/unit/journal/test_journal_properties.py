@@ -26,8 +26,8 @@ from bridge.journal import (
     StaleCall,
 )
 from bridge.journal.addresses import read_addresses, render_addresses
-from bridge.journal.bulk import execute_many, query_many
 from bridge.journal.sqlite import open_sqlite_journal
+from bridge.journal.sqlite.bulk import execute_many, query_many
 
 addresses = st.lists(st.builds(Address, st.sampled_from(OBJECTNAMES), st.integers(0, 40)))
 

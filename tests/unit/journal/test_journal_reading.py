@@ -23,8 +23,8 @@ from bridge.journal import (
     SeenCreditor,
     UnknownField,
 )
-from bridge.journal.crossreference import find_claims
 from bridge.journal.sqlite import SqliteJournal
+from bridge.journal.sqlite.crossreference import find_claims
 
 if TYPE_CHECKING:
     from tests.unit.journal.conftest import Make

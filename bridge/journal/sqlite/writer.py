@@ -12,7 +12,7 @@ from queue import Empty, SimpleQueue
 from typing import Any, TypeVar
 
 from bridge.errors import CannotTakeNow
-from bridge.journal.failures import Failure, classify, translate
+from bridge.journal.sqlite.failures import Failure, classify, translate
 
 T = TypeVar("T")
 Job = Callable[[sqlite3.Connection], T]

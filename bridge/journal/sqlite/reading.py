@@ -2,28 +2,25 @@
 
 from __future__ import annotations
 
-import json
 import sqlite3
-from typing import Any
 
-from bridge.batch import Address, CallState, Verdict
-from bridge.journal import (
+from bridge.journal import restoring
+from bridge.journal.records import (
     Attempt,
     BatchRecord,
     BatchSummary,
     CallRecord,
+    Order,
     RowRecord,
     SeenCreditor,
     StoredBatch,
     UnknownField,
 )
-from bridge.journal.addresses import read_addresses
-from bridge.journal.schema import ENTRIES_PER_BATCH
+from bridge.journal.sqlite.schema import ENTRIES_PER_BATCH
 
-_BATCH = (
-    "SELECT number, id, sender, profile, batchid, identity, content, received_at, offline, row_count, payload.body,"
-    " reply, finished_at FROM batch LEFT JOIN payload ON payload.batch = batch.number"
-)
+_BATCH = f"SELECT {restoring.BATCH_COLUMNS} FROM batch LEFT JOIN payload ON payload.batch = batch.number"  # noqa: S608 - constants
+
+_ORDER = f"SELECT {restoring.ORDER_COLUMNS} FROM operator_order AS word JOIN batch ON batch.number = word.batch"  # noqa: S608 - constants
 
 
 def holds_identity(connection: sqlite3.Connection, sender: str, identity: str) -> bool:
@@ -35,55 +32,34 @@ def holds_identity(connection: sqlite3.Connection, sender: str, identity: str) -
 def find_batch(connection: sqlite3.Connection, sender: str, identity: str) -> BatchRecord | None:
     """Return the batch that holds this identity."""
     found = connection.execute(f"{_BATCH} WHERE sender = ? AND identity = ?", (sender, identity)).fetchone()
-    return None if found is None else _to_batch(found)
+    return None if found is None else restoring.to_batch(found)
 
 
 def load_batch(connection: sqlite3.Connection, batch_id: str) -> StoredBatch | None:
     """Return a batch with rows in reply order and calls in the order they were planned."""
-    found = connection.execute(f"{_BATCH} WHERE id = ?", (batch_id,)).fetchone()
+    found = connection.execute(f"{_BATCH} WHERE batch.id = ?", (batch_id,)).fetchone()
     if found is None:
         return None
     calls = _load_calls(connection, found[0], batch_id)
     rows = _load_rows(connection, found[0], {position: call.id for position, call in enumerate(calls)})
-    return StoredBatch(_to_batch(found), rows, calls)
-
-
-def _to_batch(found: tuple[Any, ...]) -> BatchRecord:
-    _, batch_id, sender, profile, batchid, identity, content, received_at, offline, *rest = found
-    return BatchRecord(batch_id, sender, profile, batchid, identity, content, received_at, bool(offline), *rest)
+    return StoredBatch(restoring.to_batch(found), rows, calls)
 
 
 def _load_calls(connection: sqlite3.Connection, number: int, batch_id: str) -> tuple[CallRecord, ...]:
     found = connection.execute(
-        "SELECT id, organization, operation, path, addresses, state, modern_batch, planned_at, submitted_at, why"
-        " FROM call WHERE batch = ? ORDER BY position",
+        f"SELECT {restoring.CALL_COLUMNS} FROM call WHERE batch = ? ORDER BY position",  # noqa: S608 - constants
         (number,),
     )
-    return tuple(
-        CallRecord(call_id, batch_id, organization, operation, path, read_addresses(rows), CallState(state), *rest)
-        for call_id, organization, operation, path, rows, state, *rest in found
-    )
+    return tuple(restoring.to_call(call, batch_id) for call in found)
 
 
 def _load_rows(connection: sqlite3.Connection, number: int, call_ids: dict[int, str]) -> tuple[RowRecord, ...]:
     found = connection.execute(
-        "SELECT objectname, objectindex, verdict, message, ledgerref, organization, operation, unique_id, item.body,"
-        " item.reference, call FROM row LEFT JOIN item ON item.entry = batch * ? + position"
+        f"SELECT {restoring.ROW_COLUMNS} FROM row LEFT JOIN item ON item.entry = batch * ? + position"  # noqa: S608 - constants
         " WHERE batch = ? ORDER BY position",
         (ENTRIES_PER_BATCH, number),
     )
-    return tuple(_to_row(row, call_ids) for row in found)
-
-
-def _to_row(found: tuple[Any, ...], call_ids: dict[int, str]) -> RowRecord:
-    objectname, objectindex, verdict, message, ledgerref, organization, operation, unique_id, *content, call = found
-    item, reference = content
-    return RowRecord(
-        Address(objectname, objectindex),
-        Verdict(verdict),
-        *(message, ledgerref, organization, operation, unique_id, item, reference),
-        call_id=call_ids.get(call),
-    )
+    return tuple(restoring.to_row(row, call_ids) for row in found)
 
 
 def list_open(connection: sqlite3.Connection) -> list[str]:
@@ -92,6 +68,12 @@ def list_open(connection: sqlite3.Connection) -> list[str]:
         "SELECT id FROM batch WHERE kept = 1 AND finished_at IS NULL ORDER BY received_at, number"
     )
     return [batch_id for (batch_id,) in found]
+
+
+def is_open(connection: sqlite3.Connection, batch_id: str) -> bool:
+    """Tell whether a batch is there and has no final answer."""
+    found = connection.execute("SELECT 1 FROM batch WHERE id = ? AND finished_at IS NULL", (batch_id,))
+    return found.fetchone() is not None
 
 
 def list_attempts(connection: sqlite3.Connection, batch_id: str) -> list[Attempt]:
@@ -103,7 +85,7 @@ def list_attempts(connection: sqlite3.Connection, batch_id: str) -> list[Attempt
         " ORDER BY MAX(attempt.at) OVER (PARTITION BY attempt.call ORDER BY attempt.step), attempt.call, attempt.step",
         (batch_id,),
     )
-    return [Attempt(call_id, at, CallState(state), why) for call_id, at, state, why in found]
+    return [restoring.to_attempt(attempt) for attempt in found]
 
 
 def summarize(connection: sqlite3.Connection, limit: int) -> list[BatchSummary]:
@@ -134,7 +116,32 @@ def list_creditors(connection: sqlite3.Connection) -> list[SeenCreditor]:
     found = connection.execute(
         "SELECT sender, idnumber, known, fields, first_seen, last_seen FROM creditor ORDER BY sender, idnumber"
     )
-    return [
-        SeenCreditor(sender, idnumber, bool(known), tuple(json.loads(fields)), first, last)
-        for sender, idnumber, known, fields, first, last in found
-    ]
+    return [restoring.to_creditor(seen) for seen in found]
+
+
+def list_orders(connection: sqlite3.Connection, batch_id: str) -> list[Order]:
+    """Return what operators said about a batch, oldest first."""
+    found = connection.execute(f"{_ORDER} WHERE batch.id = ? ORDER BY word.number", (batch_id,))
+    return [restoring.to_order(order) for order in found]
+
+
+def list_pending_orders(connection: sqlite3.Connection) -> list[Order]:
+    """Return orders that are not carried out yet, oldest first."""
+    found = connection.execute(f"{_ORDER} WHERE word.fulfilled_at IS NULL ORDER BY word.number")
+    return [restoring.to_order(order) for order in found]
+
+
+def newest_order(connection: sqlite3.Connection) -> int:
+    """Return the number of the newest order, 0 when there is none."""
+    number: int = connection.execute("SELECT COALESCE(MAX(number), 0) FROM operator_order").fetchone()[0]
+    return number
+
+
+def batches_ordered_after(connection: sqlite3.Connection, number: int) -> list[str]:
+    """Return the ids of batches whose orders came after the one with this number."""
+    found = connection.execute(
+        "SELECT DISTINCT batch.id FROM operator_order AS word JOIN batch ON batch.number = word.batch"
+        " WHERE word.number > ?",
+        (number,),
+    )
+    return [batch_id for (batch_id,) in found]

@@ -11,21 +11,21 @@ from pathlib import Path
 from typing import Concatenate, ParamSpec, TypeVar
 
 from bridge.errors import OperatorError
-from bridge.journal import (
+from bridge.journal.records import (
     Attempt,
     BatchRecord,
     BatchSummary,
     Claim,
     Ledger,
+    Order,
     SeenCreditor,
     StoredBatch,
     UnknownField,
-    ledger,
-    reading,
 )
-from bridge.journal.connections import connect_reader
-from bridge.journal.crossreference import find_claims
-from bridge.journal.failures import translate
+from bridge.journal.sqlite import proof, reading
+from bridge.journal.sqlite.connections import connect_reader
+from bridge.journal.sqlite.crossreference import find_claims
+from bridge.journal.sqlite.failures import translate
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -91,6 +91,10 @@ class SqliteBooks:
         """Return the creditor register."""
         return await self._read(reading.list_creditors)
 
+    async def orders(self, batch_id: str) -> list[Order]:
+        """Return what operators said about a batch, oldest first."""
+        return await self._read(reading.list_orders, batch_id)
+
     async def close(self) -> None:
         """Let go of the store."""
         self._probe.close()
@@ -108,7 +112,7 @@ class SqliteBooks:
     def _prove(self) -> Ledger:
         # on a connection of its own: it may take minutes, and loads must not queue behind it
         with contextlib.closing(connect_reader(self._path)) as connection:
-            return _in_snapshot(connection, ledger.prove)
+            return _in_snapshot(connection, proof.prove)
 
 
 def _in_snapshot(connection: sqlite3.Connection, query: Callable[[sqlite3.Connection], T]) -> T:

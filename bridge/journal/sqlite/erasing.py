@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import sqlite3
 
-from bridge.journal.schema import ENTRIES_PER_BATCH
+from bridge.journal.sqlite.schema import ENTRIES_PER_BATCH
 
 BATCHES_PER_SLICE = 50
 ITEMS_PER_SLICE = 500
 """How much one slice deletes before it lets other writes through; a few milliseconds."""
+HOOKS_PER_SLICE = 1000
 
 
 def erase_slice(connection: sqlite3.Connection, finished_before: float) -> tuple[int, bool]:
@@ -26,6 +27,14 @@ def erase_slice(connection: sqlite3.Connection, finished_before: float) -> tuple
         connection.execute("UPDATE batch SET kept = 0 WHERE number = ?", (number,))
         erased += 1
     return erased, len(due) == BATCHES_PER_SLICE
+
+
+def erase_hooks(connection: sqlite3.Connection, received_before: float) -> bool:
+    """Erase some of the hooks received before; return whether more may be due."""
+    deleted = connection.execute(
+        "DELETE FROM hook WHERE key IN (SELECT key FROM hook WHERE at < ? LIMIT ?)", (received_before, HOOKS_PER_SLICE)
+    )
+    return deleted.rowcount == HOOKS_PER_SLICE
 
 
 def _delete_items(connection: sqlite3.Connection, number: int, limit: int) -> int:

@@ -11,8 +11,8 @@ from pathlib import Path
 from urllib.parse import quote
 
 from bridge.errors import JournalLocked, OperatorError
-from bridge.journal.failures import translate_at_start
-from bridge.journal.schema import require_current, upgrade
+from bridge.journal.sqlite.failures import translate_at_start
+from bridge.journal.sqlite.schema import require_current, upgrade
 
 BUSY_SECONDS = 5.0
 """How long a stranger (a backup, a SQLite shell) may hold the file before a write gives up."""
@@ -96,6 +96,18 @@ def connect_reader(path: Path) -> sqlite3.Connection:
     """Open a connection that cannot write; raise OperatorError when there is no journal this version can read."""
     with translated_at_start(path):
         connection = _connect(path, "ro")
+        try:
+            require_current(connection)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+
+def connect_visitor(path: Path) -> sqlite3.Connection:
+    """Open a connection for one short write beside the bridge; raise OperatorError when its version is another."""
+    with translated_at_start(path):
+        connection = connect_writer(path)
         try:
             require_current(connection)
         except BaseException:

@@ -119,7 +119,30 @@ CREATE TABLE creditor (
 ) STRICT, WITHOUT ROWID;
 """
 
-MIGRATIONS: tuple[str, ...] = (_V1,)
+_V2 = """
+CREATE TABLE hook (
+    key TEXT NOT NULL PRIMARY KEY,
+    modern_batch TEXT NOT NULL,
+    at REAL NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX hook_at ON hook (at);
+CREATE TABLE operator_order (
+    number INTEGER PRIMARY KEY,
+    id TEXT NOT NULL UNIQUE,
+    batch INTEGER NOT NULL,
+    addresses TEXT NOT NULL,
+    settlement TEXT NOT NULL,
+    actor TEXT NOT NULL,
+    reason TEXT NOT NULL,
+    at REAL NOT NULL,
+    fulfilled_at REAL,
+    result TEXT NOT NULL DEFAULT ''
+) STRICT;
+CREATE INDEX operator_order_batch ON operator_order (batch);
+CREATE INDEX operator_order_pending ON operator_order (number) WHERE fulfilled_at IS NULL;
+"""
+
+MIGRATIONS: tuple[str, ...] = (_V1, _V2)
 """Script n brings a journal from version n to n + 1. Never edit one that was released; append."""
 
 

@@ -1,0 +1,77 @@
+"""What the bridge does by itself: take over orphaned batches, carry out operators' orders, erase old payloads."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+from bridge.errors import BridgeError
+from bridge.journal import Journal
+from bridge.logs import Event, get_log
+from bridge.workshop import Workshop
+
+log = get_log()
+
+ROUND_SECONDS = 0.5
+"""How often to look for batches whose owner died, and for orders."""
+ERASE_EVERY_SECONDS = 3600.0
+
+
+class Housekeeping:
+    """The regular rounds."""
+
+    def __init__(
+        self,
+        workshop: Workshop,
+        journal: Journal,
+        *,
+        retention_seconds: float,
+        clock: Callable[[], float],
+        round_seconds: float = ROUND_SECONDS,
+    ) -> None:
+        self._workshop = workshop
+        self._journal = journal
+        self._retention_seconds = retention_seconds
+        self._clock = clock
+        self._round_seconds = round_seconds
+        self._hurry = asyncio.Event()
+
+    def hurry(self) -> None:
+        """Begin the next round now: an operator placed an order."""
+        self._hurry.set()
+
+    async def run(self) -> None:
+        """Make rounds until cancelled."""
+        await asyncio.gather(self._make_rounds(), self._erase_regularly())
+
+    async def _make_rounds(self) -> None:
+        while True:
+            await _endure(self._workshop.take_over)
+            await _endure(self._workshop.carry_out_orders)
+            self._hurry.clear()
+            try:
+                async with asyncio.timeout(self._round_seconds):
+                    await self._hurry.wait()
+            except TimeoutError:
+                continue
+
+    async def _erase_regularly(self) -> None:
+        while True:
+            await _endure(self._erase)
+            await asyncio.sleep(ERASE_EVERY_SECONDS)
+
+    async def _erase(self) -> None:
+        """Erase what is past its retention."""
+        erased = await self._journal.erase(self._clock() - self._retention_seconds)
+        if erased:
+            log.info(Event.PAYLOADS_ERASED, count=erased)
+
+
+async def _endure(duty: Callable[[], Awaitable[None]]) -> None:
+    """Do one duty; what keeps it from being done now must not keep the next round from coming."""
+    try:
+        await duty()
+    except BridgeError as reason:
+        log.warning(Event.ROUND_FAILED, why=type(reason).__name__)
+    except Exception:
+        log.exception(Event.UNEXPECTED)

@@ -1,0 +1,144 @@
+"""What every store can do: the books that are read, the office an operator writes to, and the whole journal."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from enum import StrEnum
+from typing import Protocol
+
+from bridge.journal.changes import Change, PlaceOrder
+from bridge.journal.records import (
+    Attempt,
+    BatchRecord,
+    BatchSummary,
+    Claim,
+    Ledger,
+    Order,
+    SeenCreditor,
+    StoredBatch,
+    UnknownField,
+)
+
+
+class News(StrEnum):
+    """What replicas tell each other through the store."""
+
+    FINISHED = "finished"
+    """A batch has its final answer; the id is the batch's."""
+    HINT = "hint"
+    """A webhook says that a modern batch is done; the id is the modern batch's."""
+    ORDERED = "ordered"
+    """An operator placed an order; the id is the batch's."""
+
+
+class Books(Protocol):
+    """The reading half, also usable beside a running bridge."""
+
+    async def find(self, sender: str, identity: str) -> BatchRecord | None:
+        """Return the batch that holds this identity."""
+        ...
+
+    async def load(self, batch_id: str) -> StoredBatch | None:
+        """Return a batch with rows and calls."""
+        ...
+
+    async def open_batches(self) -> list[str]:
+        """Return the ids of batches without a final answer, oldest first."""
+        ...
+
+    async def attempts(self, batch_id: str) -> list[Attempt]:
+        """Return what was done about the calls of a batch, oldest first."""
+        ...
+
+    async def claims(self, organization: str, kind: str, value: str) -> list[Claim]:
+        """Find claims by `invoiceId`, `invoiceNumber`, `uniqueSourceInvoiceId`, `caseNumber` or `ledgerref`.
+
+        `ledgerref` is the reference the ERP knows the row by: it is compared with the row's own ledgerref, and with
+        the unique id and the invoice number of claims whose row carried no ledgerref.
+        """
+        ...
+
+    async def summaries(self, *, limit: int = 50) -> list[BatchSummary]:
+        """Return the newest batches."""
+        ...
+
+    async def ledger(self) -> Ledger:
+        """Count every row, and name the ones that break the books."""
+        ...
+
+    async def unknown_fields(self) -> list[UnknownField]:
+        """Return what senders sent and nobody reads."""
+        ...
+
+    async def creditors(self) -> list[SeenCreditor]:
+        """Return the creditor register."""
+        ...
+
+    async def orders(self, batch_id: str) -> list[Order]:
+        """Return what operators said about a batch, oldest first."""
+        ...
+
+    async def close(self) -> None:
+        """Let go of the store."""
+        ...
+
+
+class Office(Books, Protocol):
+    """What the command line may do beside a running bridge, or without one: read, and place orders."""
+
+    async def write(self, *changes: PlaceOrder) -> None:
+        """Record orders durably, all or none; an order that is recorded already stays as it is.
+
+        Raises ValueError when a row is not in doubt, or CannotTakeNow when the store cannot be written.
+        """
+        ...
+
+
+class Journal(Books, Protocol):
+    """The whole interface.
+
+    An open batch belongs to one replica at a time: to the one that opened it or took it over. A write that concerns a
+    batch which is not ours any more changes nothing and raises LostBatch (fencing by owner and epoch).
+    """
+
+    async def take_over(self) -> list[str]:
+        """Return the ids of open batches that nobody works on, and make them ours; the owner's death frees them.
+
+        To be called at start, and about twice a second after it.
+        """
+        ...
+
+    async def let_go(self, batch_id: str) -> None:
+        """Give up an open batch without working it further: another replica, or the next start, may take it over."""
+        ...
+
+    def may_send(self, seconds: float) -> bool:
+        """Tell whether our batches are sure to stay ours for so long (durability, rule 3)."""
+        ...
+
+    def listen(self, hear: Callable[[News, str], None]) -> None:
+        """Have news told on the event loop, our own and other replicas'; a hint, not a promise: poll as well."""
+        ...
+
+    async def note_hook(self, key: str, modern_batch: str, at: float) -> bool:
+        """Keep a webhook in the inbox and tell everybody (HINT); False when this key was kept before."""
+        ...
+
+    async def pending_orders(self) -> list[Order]:
+        """Return orders for batches of ours that are not carried out yet, oldest first."""
+        ...
+
+    async def write(self, *changes: Change) -> None:
+        """Make the changes durable, all or none.
+
+        Raises IdentityTaken, StaleCall, LostBatch, or CannotTakeNow when the store cannot be written (disk full,
+        read-only, not reachable).
+        """
+        ...
+
+    async def erase(self, finished_before: float) -> int:
+        """Erase payloads and items of batches finished before (Unix seconds), and hooks received before.
+
+        Books and ids stay. Return how many batches were erased.
+        """
+        ...

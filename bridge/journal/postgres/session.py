@@ -1,0 +1,95 @@
+"""One transaction of a replica: what the changes of a group are applied through."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, TypeVar
+
+from bridge.journal.changes import LostBatch
+from bridge.journal.postgres.connections import Connection
+
+T = TypeVar("T")
+
+ROWS_PER_STATEMENT = 1000
+"""How many rows are encoded before the event loop has its turn again."""
+
+
+class Refused(Exception):
+    """Some writes of the group cannot be made; which, and why."""
+
+    def __init__(self, errors: Mapping[int, Exception]) -> None:
+        super().__init__()
+        self.errors = errors
+
+
+class Session:
+    """A transaction of replica `replica`, which holds the fence: its line is locked until the end.
+
+    `held` are the numbers of batches known to be ours. While the fence stands nobody can take one away, so they need
+    not be asked for again.
+    """
+
+    def __init__(self, connection: Connection, replica: int, held: Mapping[str, int]) -> None:
+        self.connection = connection
+        self.replica = replica
+        self.held = held
+        self.opened: dict[str, int] = {}
+        """Batches this transaction opened, or found to be ours."""
+        self.finished: list[str] = []
+        self.hooks: dict[int, bool] = {}
+        """By write: whether its hook was new."""
+
+    async def fetch(self, sql: str, *arguments: Any) -> list[Any]:
+        """Run one statement; return its rows."""
+        found: list[Any] = await self.connection.fetch(sql, *arguments)
+        return found
+
+    async def number_batches(self, wanted: Iterable[tuple[int, str]]) -> dict[str, int]:
+        """Return the numbers of batches, each asked for by a write (its number, the batch's id).
+
+        Raises Refused: LostBatch for one that is not ours, ValueError for one that does not exist.
+        """
+        wanted = list(wanted)
+        unknown = {batch_id for _, batch_id in wanted if self._number(batch_id) is None}
+        if unknown:
+            await self._look_up(wanted, unknown)
+        return {batch_id: self._number(batch_id) or 0 for _, batch_id in wanted}
+
+    def _number(self, batch_id: str) -> int | None:
+        return self.held.get(batch_id) or self.opened.get(batch_id)
+
+    async def _look_up(self, wanted: Iterable[tuple[int, str]], unknown: set[str]) -> None:
+        found = await self.fetch("SELECT id, number, owner FROM batch WHERE id = ANY($1::text[])", list(unknown))
+        owners = {batch_id: owner for batch_id, _, owner in found}
+        self.opened |= {batch_id: number for batch_id, number, owner in found if owner == self.replica}
+        errors = {
+            write: (lost_batch(batch_id) if batch_id in owners else _no_batch(batch_id))
+            for write, batch_id in wanted
+            if batch_id in unknown and batch_id not in self.opened
+        }
+        if errors:
+            raise Refused(errors)
+
+
+def lost_batch(batch_id: str) -> LostBatch:
+    """Return the error that tells a worker to stop."""
+    return LostBatch(f"batch {batch_id} is not ours any more: another replica works it")
+
+
+def _no_batch(batch_id: str) -> ValueError:
+    return ValueError(f"batch {batch_id} is not in the journal")
+
+
+def columns(rows: Sequence[tuple[Any, ...]]) -> list[list[Any]]:
+    """Turn rows into columns, as unnest takes them."""
+    return [list(column) for column in zip(*rows, strict=True)]
+
+
+def clean(text: str) -> str:
+    """Return text as PostgreSQL can hold it: a NUL, which no honest ERP sends, is shown by its symbol."""
+    return text.replace("\0", "\u2400")
+
+
+def slices(things: Sequence[T], size: int = ROWS_PER_STATEMENT) -> Iterable[Sequence[T]]:
+    """Cut a long list into parts."""
+    return (things[start : start + size] for start in range(0, len(things), size))

@@ -1,0 +1,113 @@
+"""The journal in one SQLite file: what was measured, and why it is built so, is in docs/decisions/0003."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+
+from bridge.journal.changes import Change, FinishBatch
+from bridge.journal.interface import News
+from bridge.journal.records import Order
+from bridge.journal.sqlite import reading
+from bridge.journal.sqlite.applying import apply_changes
+from bridge.journal.sqlite.books import SqliteBooks
+from bridge.journal.sqlite.connections import JournalLock, claim_file, connect_writer, prepare
+from bridge.journal.sqlite.erasing import erase_hooks, erase_slice
+from bridge.journal.sqlite.inbox import keep_hook
+from bridge.journal.sqlite.newsroom import Hear, Newsroom
+from bridge.journal.sqlite.writer import Writer
+
+
+def open_sqlite_journal(path: Path, *, max_waiting: int = 4096, max_group: int = 512) -> SqliteJournal:
+    """Open the journal at `path` for this process alone, creating or upgrading it as needed.
+
+    `max_waiting` writes may queue before CannotTakeNow, `max_group` of them share a commit (1: no group commit).
+    Raises JournalLocked, JournalTooNew, or another OperatorError that names the path and the remedy.
+    """
+    path, lock = claim_file(path)
+    try:
+        prepare(path).close()
+        writer = Writer(partial(connect_writer, path), max_waiting=max_waiting, max_group=max_group)
+        return SqliteJournal(path, writer, lock)
+    except BaseException:
+        lock.release()
+        raise
+
+
+class SqliteJournal(SqliteBooks):
+    """The whole journal: the books, and the one writer. Every open batch belongs to the one process there is."""
+
+    def __init__(self, path: Path, writer: Writer, lock: JournalLock) -> None:
+        super().__init__(path)
+        self._writer = writer
+        self._lock = lock
+        self._newsroom = Newsroom(self._probe)
+        self._free = dict.fromkeys(reading.list_open(self._probe))
+        """Open batches that nobody works on: those an earlier process left, and those let go of since."""
+
+    @property
+    def commits(self) -> int:
+        """Tell how many commits were made so far; group commit makes them fewer than the writes."""
+        return self._writer.commits
+
+    async def take_over(self) -> list[str]:
+        """Return the ids of open batches that nobody works on, oldest first, and make them ours."""
+        free, self._free = self._free, {}
+        return list(free)
+
+    async def let_go(self, batch_id: str) -> None:
+        """Give up an open batch without working it further; the next `take_over` returns it."""
+        if await self._read(reading.is_open, batch_id):
+            self._free[batch_id] = None
+
+    def may_send(self, seconds: float) -> bool:  # noqa: ARG002 - the interface's; here no time is too long
+        """Tell that our batches stay ours, whatever happens: the lock file dies with us, and with nobody else."""
+        return True
+
+    def listen(self, hear: Hear) -> None:
+        """Have news told on the event loop: our own, and orders that the command line places."""
+        self._newsroom.listen(hear)
+
+    async def note_hook(self, key: str, modern_batch: str, at: float) -> bool:
+        """Keep a webhook in the inbox and tell everybody; False when this key was kept before."""
+        is_new = await self._writer.run(lambda connection: keep_hook(connection, key, modern_batch, at))
+        if is_new:
+            self._newsroom.tell(News.HINT, modern_batch)
+        return is_new
+
+    async def pending_orders(self) -> list[Order]:
+        """Return orders that are not carried out yet, oldest first."""
+        return await self._read(reading.list_pending_orders)
+
+    async def write(self, *changes: Change) -> None:
+        """Make the changes durable, all or none.
+
+        Raises IdentityTaken, StaleCall, ValueError for what the law of calls and rows forbids, or CannotTakeNow when
+        the store cannot be written. A caller that is cancelled meanwhile does not undo its write.
+        """
+        if not changes:
+            return
+        await self._writer.run(lambda connection: apply_changes(connection, changes))
+        for change in changes:
+            if isinstance(change, FinishBatch):
+                self._newsroom.tell(News.FINISHED, change.batch_id)
+
+    async def erase(self, finished_before: float) -> int:
+        """Erase payloads and items of batches finished before (Unix seconds), in slices, and hooks received before.
+
+        Return how many batches were erased.
+        """
+        total, more = 0, True
+        while more:
+            erased, more = await self._writer.run(lambda connection: erase_slice(connection, finished_before))
+            total += erased
+        while await self._writer.run(lambda connection: erase_hooks(connection, finished_before)):
+            pass
+        return total
+
+    async def close(self) -> None:
+        """Finish what is queued, and let go of the file; safe to call twice."""
+        await self._newsroom.close()
+        await super().close()  # readers first: only the last connection to close can fold the WAL in and remove it
+        await self._writer.close()
+        self._lock.release()

@@ -1,0 +1,270 @@
+"""The open batches of this replica: opened here or taken over, worked until every row is decided, answered."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Protocol
+
+from bridge.batch import Address, Outcome, Verdict
+from bridge.errors import CannotTakeNow
+from bridge.intake import Desk
+from bridge.journal import (
+    BatchRecord,
+    Change,
+    FinishBatch,
+    FulfilOrder,
+    Journal,
+    LostBatch,
+    OpenBatch,
+    Order,
+    PlanCall,
+    RowRecord,
+    StoredBatch,
+)
+from bridge.journal.patient import PatientJournal
+from bridge.lobby import Lobby
+from bridge.logs import Event, get_log
+from bridge.orders import carry_out
+from bridge.replying import render
+from bridge.resumption import reopen
+from bridge.work import Work, Worker
+
+log = get_log()
+
+
+class Observer(Protocol):
+    """Whom the workshop tells what it did."""
+
+    def batch_taken(self, sender: str, rows: int) -> None:
+        """A batch was journalled."""
+        ...
+
+    def batch_finished(self, sender: str, outcomes: Mapping[Address, Outcome], seconds: float) -> None:
+        """Every row of a batch has its verdict."""
+        ...
+
+
+class Workshop:
+    """Every open batch at work here."""
+
+    def __init__(
+        self,
+        desks: Mapping[str, Desk],
+        store: Journal,
+        journal: PatientJournal,
+        worker: Worker,
+        lobby: Lobby,
+        *,
+        observer: Observer,
+        max_open_batches: int,
+        max_open_rows: int,
+        clock: Callable[[], float],
+        new_id: Callable[[], str],
+    ) -> None:
+        self._desks = desks
+        self._store = store
+        self._journal = journal
+        self._worker = worker
+        self._lobby = lobby
+        self._observer = observer
+        self._max_open_batches = max_open_batches
+        self._max_open_rows = max_open_rows
+        self._clock = clock
+        self._new_id = new_id
+        self._works: dict[tuple[str, str], Work] = {}
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._open_rows = 0
+        self._stranded: dict[str, str] = {}
+        """Why a batch that is ours cannot be worked until the operator mends the mappings."""
+
+    # --- what is open ----------------------------------------------------------------------------------------------
+
+    def find(self, sender: str, identity: str) -> Work | None:
+        """Return the open batch with this identity, if it is at work here."""
+        return self._works.get((sender, identity))
+
+    @property
+    def open_batches(self) -> int:
+        """Return how many batches have no final answer yet."""
+        return len(self._works)
+
+    @property
+    def accepting(self) -> bool:
+        """Tell whether a new batch would be taken now."""
+        return self._journal.trusted and len(self._works) < self._max_open_batches
+
+    def refuse_when_full(self, rows: int) -> None:
+        """Raise CannotTakeNow when so many rows more are too many; one batch alone never is."""
+        too_many_rows = bool(self._works) and self._open_rows + rows > self._max_open_rows
+        if too_many_rows or len(self._works) >= self._max_open_batches:
+            raise CannotTakeNow("the bridge is full: send the same batch again later", retry_after_seconds=15)
+
+    def _keep(self, work: Work) -> None:
+        self._works[work.key] = work
+        self._open_rows += len(work.rows)
+
+    def _drop(self, work: Work) -> None:
+        if self._works.pop(work.key, None) is not None:
+            self._open_rows -= len(work.rows)
+
+    # --- opening ---------------------------------------------------------------------------------------------------
+
+    async def open(
+        self, work: Work, rows: Sequence[RowRecord], payload: bytes, supersedes: str, notes: Iterable[Change]
+    ) -> None:
+        """Journal a batch and its first intents in one transaction, then set it going.
+
+        Raises IdentityTaken, or CannotTakeNow when the journal cannot be written: then nothing was taken.
+        """
+        self._keep(work)
+        work.calls = self._worker.first_calls(work)
+        opening = OpenBatch(replace(work.record, payload=payload), rows, supersedes)
+        try:
+            await self._journal.write_now(opening, *(PlanCall(call.record) for call in work.calls), *notes)
+        except BaseException as failure:
+            self._drop(work)
+            work.fail_to_open(failure)
+            raise
+        work.opened.set_result(None)
+        self._observer.batch_taken(work.record.sender, work.record.row_count)
+        log.info(Event.BATCH_TAKEN, batch=work.record.id, sender=work.record.sender, rows=work.record.row_count)
+        self._start(work)
+
+    async def take_over(self) -> None:
+        """Take up every open batch that nobody works: after a start, or when another replica died."""
+        for batch_id in await self._store.take_over():
+            stored = await self._store.load(batch_id)
+            if stored is not None:
+                await self._reopen(stored)
+
+    async def _reopen(self, stored: StoredBatch) -> None:
+        """Set a batch going as the journal remembers it; one whose profile has changed too much must wait for it."""
+        batch = stored.batch
+        try:
+            work = reopen(stored, await self._store.attempts(batch.id), self._desk_of(batch))
+        except CannotTakeNow as reason:
+            log.error(Event.BATCH_PARKED, batch=batch.id, why=str(reason))  # noqa: TRY400 - the way there is no news
+            self._stranded[batch.id] = str(reason)
+            return
+        log.info(Event.BATCH_RESUMED, batch=batch.id, sender=batch.sender, rows=len(stored.rows))
+        self._keep(work)
+        self._start(work)
+
+    def _desk_of(self, batch: BatchRecord) -> Desk:
+        desk = self._desks.get(batch.profile)
+        if desk is None:
+            raise CannotTakeNow(f"this batch waits for the profile {batch.profile}, which no sender speaks any more")
+        return desk
+
+    # --- working ---------------------------------------------------------------------------------------------------
+
+    def _start(self, work: Work) -> None:
+        batch_id = work.record.id
+        task = asyncio.get_running_loop().create_task(self._see_through(work))
+        self._tasks[batch_id] = task
+        task.add_done_callback(lambda done: self._tasks.pop(batch_id) if self._tasks.get(batch_id) is done else None)
+
+    async def _see_through(self, work: Work) -> None:
+        """Work a batch until every row is decided, store the reply, and have its callers look."""
+        batch_id = work.record.id
+        try:
+            await self._worker.run(work)
+            if work.complete:
+                await self._finish(work)
+            else:
+                log.warning(Event.BATCH_PARKED, batch=batch_id, rows=len(work.rows) - len(work.outcomes))
+        except LostBatch:
+            log.warning(Event.BATCH_LOST, batch=batch_id)
+            self._drop(work)
+            work.lost = True
+        except Exception:
+            # a fault in one batch must not end the others; the batch is taken up again at the next start
+            log.exception(Event.UNEXPECTED, batch=batch_id)
+        self._lobby.stir(batch_id)
+
+    async def _finish(self, work: Work) -> None:
+        reply = await _fold(work)
+        now = self._clock()
+        await self._journal.write(FinishBatch(work.record.id, reply, now))
+        work.reply = reply
+        self._drop(work)
+        self._observer.batch_finished(work.record.sender, work.outcomes, now - work.record.received_at)
+        log.info(Event.BATCH_FINISHED, batch=work.record.id, sender=work.record.sender)
+
+    # --- answering -------------------------------------------------------------------------------------------------
+
+    async def look(self, batch: Work | BatchRecord) -> bytes | None:
+        """Return the final answer of a batch, wherever it is worked, if there is one.
+
+        Raises CannotTakeNow, with the reason, for a batch that waits for the operator to mend its profile.
+        """
+        if isinstance(batch, Work) and not batch.lost:
+            return batch.reply
+        record = batch.record if isinstance(batch, Work) else batch
+        if record.reply is not None:
+            return record.reply
+        if reason := self._stranded.get(record.id):
+            raise CannotTakeNow(reason)
+        found = await self._store.find(record.sender, record.identity)
+        return found.reply if found is not None and found.id == record.id else None
+
+    async def interim(self, batch: Work | BatchRecord) -> bytes:
+        """Return the answer that what is known now allows."""
+        if isinstance(batch, Work) and not batch.lost:
+            return await _fold(batch)
+        record = batch.record if isinstance(batch, Work) else batch
+        desk = self._desk_of(record)
+        stored = await self._store.load(record.id)
+        if stored is None:
+            raise CannotTakeNow("the journal does not know this batch any more: send it again")
+        rows = [(row.address, row.ledgerref) for row in stored.rows]
+        outcomes = {
+            row.address: Outcome(row.address, row.verdict, row.message)
+            for row in stored.rows
+            if row.verdict is not Verdict.PENDING
+        }
+        return await render(rows, outcomes, desk.profile.reply)
+
+    # --- operators -------------------------------------------------------------------------------------------------
+
+    async def carry_out_orders(self) -> None:
+        """Do what operators said about rows in doubt of our batches."""
+        for order in await self._store.pending_orders():
+            await self._carry_out(order)
+
+    async def _carry_out(self, order: Order) -> None:
+        """Stop the batch's work, write down what the order means, and go on from there."""
+        work = next((work for work in self._works.values() if work.record.id == order.batch_id), None)
+        if work is not None:
+            await self._stop(work)
+        stored = await self._store.load(order.batch_id)
+        if stored is None:
+            return
+        now = self._clock()
+        done = carry_out(stored, order, now, self._new_id)
+        await self._journal.write(*done.changes, FulfilOrder(order.id, now, done.result))
+        log.info(Event.ORDER_CARRIED_OUT, batch=order.batch_id, state=order.settlement.value, count=len(order.rows))
+        stored = await self._store.load(order.batch_id)
+        if stored is not None and stored.batch.reply is None:
+            await self._reopen(stored)
+
+    async def _stop(self, work: Work) -> None:
+        """Stop working a batch; callers who wait for it go on waiting."""
+        work.lost = True
+        self._drop(work)
+        if task := self._tasks.get(work.record.id):
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+    async def close(self) -> None:
+        """Stop working; what is open stays in the journal for the next start, or another replica."""
+        tasks = list(self._tasks.values())
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _fold(work: Work) -> bytes:
+    return await render(work.rows, dict(work.outcomes), work.desk.profile.reply)

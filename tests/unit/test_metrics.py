@@ -1,0 +1,38 @@
+"""What operators read at GET /metrics."""
+
+from __future__ import annotations
+
+from bridge.batch import Address, Outcome, Verdict
+from bridge.metrics import Metrics
+
+
+def test_rows_are_counted_by_sender_and_verdict() -> None:
+    """A finished batch adds its rows and its duration."""
+    metrics = Metrics()
+    verdicts = [Verdict.ACCEPTED, Verdict.ACCEPTED, Verdict.REFUSED]
+    addresses = [Address("invoice", index) for index in range(3)]
+    outcomes = {
+        address: Outcome(address, verdict, "Kari Nordmann")
+        for address, verdict in zip(addresses, verdicts, strict=True)
+    }
+    metrics.batch_finished("ERP-1", outcomes, 0.3)
+    text = metrics.render().decode()
+    assert 'bridge_rows_total{sender="ERP-1",verdict="accepted"} 2.0' in text
+    assert 'bridge_rows_total{sender="ERP-1",verdict="refused"} 1.0' in text
+    assert 'bridge_batch_seconds_bucket{le="0.5",sender="ERP-1"} 1.0' in text
+    assert "Nordmann" not in text
+
+
+def test_open_batches_are_counted_when_somebody_asks() -> None:
+    """The gauge asks; nobody has to keep it up to date."""
+    metrics, batches = Metrics(), ["a"]
+    metrics.watch_open_batches(lambda: len(batches))
+    batches.append("b")
+    assert "bridge_open_batches 2.0" in metrics.render().decode()
+
+
+def test_two_bridges_in_one_process_count_for_themselves() -> None:
+    """Nothing is registered globally."""
+    one, other = Metrics(), Metrics()
+    one.webhook_received("taken")
+    assert "taken" not in other.render().decode()
