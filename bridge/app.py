@@ -42,7 +42,7 @@ from bridge.settings import Settings
 from bridge.submission import Submitter, Terms
 from bridge.verdicts import Judge
 from bridge.work import Worker
-from bridge.workshop import Workshop
+from bridge.workshop import Limits, Workshop
 
 log = get_log()
 
@@ -115,6 +115,7 @@ def _assemble(
 ) -> Bridge:
     """Introduce everyone to everyone."""
     clock, sleep = environment.clock, asyncio.sleep
+    retry_seconds = settings.modern.retry_hours * 3600
     modern = ModernClient(
         session,
         settings.modern.base_url,
@@ -143,12 +144,14 @@ def _assemble(
         Judge(reconciler, [word.casefold() for word in settings.modern.duplicate_words]),
         gates=gates,
         access=access,
-        terms=Terms(retry_seconds=settings.modern.retry_hours * 3600),
+        terms=Terms(retry_seconds=retry_seconds),
         clock=clock,
         new_id=environment.new_id,
         chance=environment.chance,
     )
-    references = References(journal, modern, access, settle_seconds=settings.modern.settle_seconds)
+    references = References(
+        journal, modern, access, settle_seconds=settings.modern.settle_seconds, patience_seconds=retry_seconds
+    )
     worker = Worker(patient, submitter, references, max_rows_per_call=settings.modern.max_rows_per_call)
     metrics = Metrics()
     lobby = Lobby(clock=clock)
@@ -159,8 +162,7 @@ def _assemble(
         worker,
         lobby,
         observer=metrics,
-        max_open_batches=settings.server.max_open_batches,
-        max_open_rows=settings.server.max_open_rows,
+        limits=_limits(settings),
         clock=clock,
         new_id=environment.new_id,
     )
@@ -209,6 +211,14 @@ def _spread(lobby: Lobby, waiter: Waiter, housekeeping: Housekeeping) -> Callabl
 def _open_session() -> aiohttp.ClientSession:
     return aiohttp.ClientSession(
         cookie_jar=aiohttp.DummyCookieJar(), connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=60)
+    )
+
+
+def _limits(settings: Settings) -> Limits:
+    return Limits(
+        open_batches=settings.server.max_open_batches,
+        open_batches_per_sender=settings.server.max_open_batches_per_sender,
+        open_rows=settings.server.max_open_rows,
     )
 
 

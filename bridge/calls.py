@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import Coroutine, Iterable, Mapping
 from dataclasses import dataclass, replace
+from typing import Any, TypeVar
 
 from bridge.batch import Address, CallState, Outcome, advance
 from bridge.journal import CallRecord, Claim, MoveCall
 from bridge.modern.correlation import SentRow
 from bridge.plan import Draft, PlannedRow
+
+T = TypeVar("T")
 
 Outcomes = Mapping[Address, Outcome]
 """What became of rows; one that is missing is not decided yet."""
@@ -74,3 +78,15 @@ def learn(call: LiveCall, outcomes: Outcomes) -> list[Claim]:
             )
         )
     return claims
+
+
+async def together(works: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
+    """Do several things side by side, each to its end, and only then raise what one of them raised.
+
+    A write that is cut off because another one failed would be in doubt.
+    """
+    results = await asyncio.gather(*works, return_exceptions=True)
+    for result in results:
+        if isinstance(result, BaseException):
+            raise result
+    return [result for result in results if not isinstance(result, BaseException)]

@@ -7,7 +7,7 @@ import time
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
-from bridge.errors import BridgeError, CallerError, CannotTakeNow, NotAuthenticated
+from bridge.errors import CallerError, CannotTakeNow, NotAuthenticated
 from bridge.legacy.rendering import whole_batch_error
 from bridge.logs import Event, get_log
 from bridge.metrics import Metrics
@@ -38,7 +38,7 @@ def answer_errors() -> Middleware:
             return refusal(503, str(error), {"Retry-After": str(error.retry_after_seconds)})
         except web.HTTPException as error:
             return refusal(error.status, _explain(request, error), _allowed(error))
-        except (BridgeError, Exception):
+        except Exception:
             log.exception(Event.UNEXPECTED, route=_route(request))
             return refusal(500, "the bridge failed on this request: nothing is known to be taken; send the same again")
 

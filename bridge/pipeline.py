@@ -99,7 +99,7 @@ class Pipeline:
         batch_id = batch.record.id if isinstance(batch, Work) else batch.id
         reply = None
         with self._lobby.visit():
-            if not ticket.offline:
+            if not ticket.offline and not self._workshop.is_parked(batch):
                 reply = await self._lobby.wait(batch_id, ticket.deadline, partial(self._workshop.look, batch))
             return Answer(reply or await self._workshop.interim(batch), batch_id, ticket.replayed)
 
@@ -119,7 +119,7 @@ class Pipeline:
                 event = Event.BATCH_JOINED if record.reply is None else Event.BATCH_REPLAYED
                 log.info(event, batch=record.id, sender=record.sender)
                 return record, True
-            self._workshop.refuse_when_full(asked.envelope.row_count)
+            self._workshop.refuse_when_full(asked.sender.id, asked.envelope.row_count)
             try:
                 work = await self._take(asked, record)
             except IdentityTaken:

@@ -7,6 +7,7 @@ outside the batch.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from typing import Protocol
@@ -20,8 +21,10 @@ from bridge.modern.tokens import Access
 
 log = get_log()
 
+DAY_SECONDS = 86_400.0
 RETRY_FIRST_SECONDS = 1.0
 RETRY_CEILING_SECONDS = 60.0
+TOO_LONG = "not submitted: its claim could not be looked up in time; send it again in a new batch"
 LIST_PAUSES = (0.02, 0.08, 0.2, 0.3, 0.4)
 """When to look again for a case that must be there, in shares of `settle_seconds`."""
 
@@ -52,24 +55,32 @@ class References:
         access: Callable[[str], Access],
         *,
         settle_seconds: float = 0.0,
+        patience_seconds: float = DAY_SECONDS,
+        clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
+        """`patience_seconds` is how long a claim is looked for while the modern system cannot be asked."""
         self._books = books
         self._modern = modern
         self._access = access
         self._settle_seconds = settle_seconds
+        self._patience_seconds = patience_seconds
+        self._clock = clock
         self._sleep = sleep
 
     async def resolve_patiently(self, organization: str, reference: Reference) -> Claim:
         """Resolve, and wait out a modern system that cannot be asked now: the row is pending meanwhile, not refused."""
         pause = RETRY_FIRST_SECONDS
+        give_up_at = self._clock() + self._patience_seconds
         while True:
             try:
                 return await self.resolve(self._access(organization), reference)
             except (ModernUnreachable, ModernRefused) as failure:
                 if isinstance(failure, ModernRefused) and failure.status != 401:
                     raise
-                # our credentials are refused: no fault of the row's, and the operator can mend it
+                # refused credentials are no fault of the row's, and the operator can mend them
+                if self._clock() > give_up_at:
+                    raise RowRefused(TOO_LONG) from failure
                 log.warning(Event.LOOK_UP_FAILED, organization=organization, why=type(failure).__name__)
             await self._sleep(pause)
             pause = min(pause * 2, RETRY_CEILING_SECONDS)

@@ -12,7 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from bridge.batch import CallState, Outcome, Verdict
-from bridge.calls import LiveCall, Outcomes, learn
+from bridge.calls import LiveCall, Outcomes, learn, together
 from bridge.gates import Gate, Gates
 from bridge.journal import CallRecord, Change, DecideRows, LearnClaims, PlanCall
 from bridge.journal.patient import PatientJournal
@@ -237,7 +237,7 @@ class Submitter:
         )
         log.info(Event.CALL_SPLIT, call=call.id, batch=call.record.batch_id, rows=len(call.rows), why=why)
         outcomes = {outcome.address: outcome for outcome in decided}
-        for carried in await asyncio.gather(*(self.carry(part) for part in parts)):
+        for carried in await together(self.carry(part) for part in parts):
             outcomes |= carried
         return outcomes
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 from bridge.batch import Address, Outcome, Reference, RowRefused, Verdict
-from bridge.calls import LiveCall, Outcomes
+from bridge.calls import LiveCall, Outcomes, together
 from bridge.errors import ModernRefused
 from bridge.intake import Desk, Intake
 from bridge.journal import BatchRecord, Claim, DecideRows, PlanCall
@@ -21,7 +22,7 @@ LOOK_UPS_AT_ONCE = 8
 """References of one wave that are looked up side by side."""
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(eq=False)
 class Work:
     """The state of one open batch; `outcomes` only ever grows, and each row is decided once."""
 
@@ -38,6 +39,8 @@ class Work:
     """Calls the journal already knows."""
     reply: bytes | None = None
     """The final answer."""
+    parked: bool = False
+    """Nothing goes on until an operator settles what is in doubt."""
     lost: bool = False
     """Not worked here any more; the journal knows more than this object."""
 
@@ -45,6 +48,11 @@ class Work:
     def key(self) -> tuple[str, str]:
         """What the batch is recognized by."""
         return self.record.sender, self.record.identity
+
+    @cached_property
+    def unique_ids(self) -> dict[Address, str]:
+        """The unique id of every row that was planned."""
+        return {row.address: row.unique_id for row in self.planned}
 
     async def wait_until_open(self) -> None:
         """Wait until the journal has the batch; raises what kept it from that."""
@@ -112,7 +120,7 @@ class Worker:
     async def run(self, work: Work) -> None:
         """Work every organization's rows side by side; rows undecided afterwards are in doubt, or wait for such."""
         organizations = {row.organization for row in work.planned}
-        await asyncio.gather(*(self._run_organization(work, organization) for organization in sorted(organizations)))
+        await together(self._run_organization(work, organization) for organization in sorted(organizations))
 
     async def _run_organization(self, work: Work, organization: str) -> None:
         journalled = [call for call in work.calls if call.draft.organization == organization]
@@ -141,7 +149,7 @@ class Worker:
         return self._submitter.prepare(work.record.id, draft)
 
     async def _carry(self, work: Work, lanes: Iterable[Sequence[LiveCall]]) -> None:
-        await asyncio.gather(*(self._carry_lane(work, lane) for lane in lanes))
+        await together(self._carry_lane(work, lane) for lane in lanes)
 
     async def _carry_lane(self, work: Work, lane: Sequence[LiveCall]) -> None:
         for call in lane:
@@ -155,7 +163,7 @@ class Worker:
     async def _complete_all(self, work: Work, wave: Sequence[PlannedRow]) -> list[PlannedRow]:
         """Return the rows that can go now; refused ones are decided, ones that wait for a row in doubt left out."""
         slots = asyncio.Semaphore(LOOK_UPS_AT_ONCE)
-        results = await asyncio.gather(*(self._complete_or_refuse(work, row, slots) for row in wave))
+        results = await together(self._complete_or_refuse(work, row, slots) for row in wave)
         refused = [result for result in results if isinstance(result, Outcome)]
         if refused:
             await self._journal.write(DecideRows(work.record.id, refused))
@@ -194,8 +202,7 @@ class Worker:
 
 def _own_keys(work: Work, invoice: Address) -> tuple[tuple[str, str], ...]:
     """Return the names of an invoice of the batch by which it can be looked up."""
-    row = next(row for row in work.planned if row.address == invoice)
-    return (("uniqueSourceInvoiceId", row.unique_id),)
+    return (("uniqueSourceInvoiceId", work.unique_ids[invoice]),)
 
 
 def _complete_with(row: PlannedRow, claim: Claim) -> PlannedRow:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from bridge.batch import Address, Outcome, Verdict
-from bridge.errors import CannotTakeNow
+from bridge.errors import CannotTakeNow, TooManyBatches
 from bridge.intake import Desk
 from bridge.journal import (
     BatchRecord,
@@ -33,6 +34,9 @@ from bridge.work import Work, Worker
 
 log = get_log()
 
+SECOND_CHANCE_SECONDS = 30.0
+"""How long a batch rests that was stopped by a fault of the program."""
+
 
 class Observer(Protocol):
     """Whom the workshop tells what it did."""
@@ -44,6 +48,15 @@ class Observer(Protocol):
     def batch_finished(self, sender: str, outcomes: Mapping[Address, Outcome], seconds: float) -> None:
         """Every row of a batch has its verdict."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How much may be open at a time."""
+
+    open_batches: int
+    open_batches_per_sender: int
+    open_rows: int
 
 
 class Workshop:
@@ -58,8 +71,7 @@ class Workshop:
         lobby: Lobby,
         *,
         observer: Observer,
-        max_open_batches: int,
-        max_open_rows: int,
+        limits: Limits,
         clock: Callable[[], float],
         new_id: Callable[[], str],
     ) -> None:
@@ -69,13 +81,13 @@ class Workshop:
         self._worker = worker
         self._lobby = lobby
         self._observer = observer
-        self._max_open_batches = max_open_batches
-        self._max_open_rows = max_open_rows
+        self._limits = limits
         self._clock = clock
         self._new_id = new_id
         self._works: dict[tuple[str, str], Work] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._open_rows = 0
+        self._open_by_sender: Counter[str] = Counter()
         self._stranded: dict[str, str] = {}
         """Why a batch that is ours cannot be worked until the operator mends the mappings."""
 
@@ -93,21 +105,28 @@ class Workshop:
     @property
     def accepting(self) -> bool:
         """Tell whether a new batch would be taken now."""
-        return self._journal.trusted and len(self._works) < self._max_open_batches
+        return self._journal.trusted and len(self._works) < self._limits.open_batches
 
-    def refuse_when_full(self, rows: int) -> None:
-        """Raise CannotTakeNow when so many rows more are too many; one batch alone never is."""
-        too_many_rows = bool(self._works) and self._open_rows + rows > self._max_open_rows
-        if too_many_rows or len(self._works) >= self._max_open_batches:
+    def refuse_when_full(self, sender: str, rows: int) -> None:
+        """Raise TooManyBatches when the sender has its share open, CannotTakeNow when so many rows more are too many.
+
+        A batch that comes alone is never too large.
+        """
+        if self._open_by_sender[sender] >= self._limits.open_batches_per_sender:
+            raise TooManyBatches
+        too_many_rows = bool(self._works) and self._open_rows + rows > self._limits.open_rows
+        if too_many_rows or len(self._works) >= self._limits.open_batches:
             raise CannotTakeNow("the bridge is full: send the same batch again later", retry_after_seconds=15)
 
     def _keep(self, work: Work) -> None:
         self._works[work.key] = work
         self._open_rows += len(work.rows)
+        self._open_by_sender[work.record.sender] += 1
 
     def _drop(self, work: Work) -> None:
         if self._works.pop(work.key, None) is not None:
             self._open_rows -= len(work.rows)
+            self._open_by_sender[work.record.sender] -= 1
 
     # --- opening ---------------------------------------------------------------------------------------------------
 
@@ -174,15 +193,25 @@ class Workshop:
             if work.complete:
                 await self._finish(work)
             else:
+                work.parked = True
                 log.warning(Event.BATCH_PARKED, batch=batch_id, rows=len(work.rows) - len(work.outcomes))
         except LostBatch:
             log.warning(Event.BATCH_LOST, batch=batch_id)
             self._drop(work)
             work.lost = True
         except Exception:
-            # a fault in one batch must not end the others; the batch is taken up again at the next start
+            # a fault in one batch must not end the others, and the batch itself gets another chance
             log.exception(Event.UNEXPECTED, batch=batch_id)
+            self._drop(work)
+            work.lost = True
+            asyncio.get_running_loop().call_later(SECOND_CHANCE_SECONDS, self._give_second_chance, batch_id)
         self._lobby.stir(batch_id)
+
+    def _give_second_chance(self, batch_id: str) -> None:
+        """Let the next round take a batch up again that a fault of the program stopped."""
+        task = asyncio.get_running_loop().create_task(self._store.let_go(batch_id))
+        self._tasks[f"{batch_id} let go"] = task
+        task.add_done_callback(lambda _: self._tasks.pop(f"{batch_id} let go", None))
 
     async def _finish(self, work: Work) -> None:
         reply = await _fold(work)
@@ -194,6 +223,10 @@ class Workshop:
         log.info(Event.BATCH_FINISHED, batch=work.record.id, sender=work.record.sender)
 
     # --- answering -------------------------------------------------------------------------------------------------
+
+    def is_parked(self, batch: Work | BatchRecord) -> bool:
+        """Tell whether waiting for a batch is useless until an operator has settled its rows in doubt."""
+        return isinstance(batch, Work) and batch.parked and not batch.lost
 
     async def look(self, batch: Work | BatchRecord) -> bytes | None:
         """Return the final answer of a batch, wherever it is worked, if there is one.

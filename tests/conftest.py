@@ -118,7 +118,9 @@ def _find_binaries() -> Path:
         return Path(found).resolve().parent
     versions = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda path: int(path.parts[-3]))
     if not versions:
-        raise RuntimeError("the tests need PostgreSQL: install postgresql, or set BRIDGE_TEST_POSTGRES to a server's URL")
+        raise RuntimeError(
+            "the tests need PostgreSQL: install postgresql, or set BRIDGE_TEST_POSTGRES to a server's URL"
+        )
     return versions[-1].parent
 
 
@@ -147,7 +149,7 @@ def run_aside(work: Coroutine[Any, Any, None]) -> None:
     def run() -> None:
         try:
             asyncio.run(work)
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001 - raised again by the thread that waits
             failures.append(error)
 
     thread = threading.Thread(target=run)

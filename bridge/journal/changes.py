@@ -131,6 +131,10 @@ Change = (
 class LostBatch(Exception):
     """The batch is not ours any more: another replica took it over when this one was thought dead. Stop working it."""
 
+    def __init__(self, batch_id: str = "") -> None:
+        super().__init__(f"batch {batch_id} is not ours any more: another replica may work it")
+        self.batch_id = batch_id
+
 
 class IdentityTaken(Exception):
     """Another batch of this sender holds the identity."""

@@ -45,6 +45,9 @@ class ServerSettings(Section):
     max_open_batches: Count = Field(
         2000, description="how many batches may be open at a time before new ones are asked to come back later"
     )
+    max_open_batches_per_sender: Count = Field(
+        500, description="how many batches one sender may have open before it is told to wait (429)"
+    )
     max_open_rows: Count = Field(
         250_000, description="how many rows all open batches may have together; a single batch may have more"
     )

@@ -193,32 +193,34 @@ def test_a_request_that_breaks_off_takes_nothing(bridge: Any, pieces: tuple[byte
 
 
 @pytest.mark.parametrize(
-    "head",
-    [b"Content-Length: 100\r\n\r\n{", b"Transfer-Encoding: chunked\r\n\r\n1\r\n{}}}"],
-    ids=["silence", "bad chunk"],
+    ("head", "rest"),
+    [(b"Content-Length: 100\r\n\r\n", b"{"), (b"Transfer-Encoding: chunked\r\n\r\n", b"1\r\n{}}}\r\n")],
+    ids=["silence", "a bad chunk"],
 )
-async def test_a_body_that_stops_coming_is_given_up(monkeypatch: pytest.MonkeyPatch, head: bytes) -> None:
+async def test_a_body_that_stops_coming_is_given_up(monkeypatch: pytest.MonkeyPatch, head: bytes, rest: bytes) -> None:
     """A caller that pauses for too long, or whose chunks aiohttp cannot read any more, is not waited for for ever."""
     from bridge import endpoints
     from bridge.middleware import answer_errors
 
+    reading = asyncio.Event()
+
     async def read(request: web.Request) -> web.Response:
+        reading.set()
         return web.Response(body=await endpoints._read_bounded(request, 1000))
 
     monkeypatch.setattr(endpoints, "BODY_PAUSE_SECONDS", 0.1)
     app = web.Application(middlewares=[answer_errors()])
     app.router.add_post("/webapi/api/Batch", read)
-    runner = web.AppRunner(app, lingering_time=0)
+    runner = web.AppRunner(app, lingering_time=0, shutdown_timeout=0.1)
     await runner.setup()
     try:
         await web.TCPSite(runner, "127.0.0.1", 0).start()
         reader, writer = await asyncio.open_connection(*runner.addresses[0][:2])
-        writer.write(POST)
-        await writer.drain()
-        await asyncio.sleep(0.02)  # so that the head is read alone, as it is from a slow caller
-        writer.write(head)
         async with asyncio.timeout(5):
-            assert status_of(await reader.read()) == 400
+            writer.write(POST + head)
+            await reading.wait()
+            writer.write(rest)
+            assert status_of(await reader.readuntil(b"\r\n")) == 400
         writer.close()
     finally:
         await runner.cleanup()

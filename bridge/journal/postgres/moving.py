@@ -7,8 +7,8 @@ from typing import Any
 
 from bridge.batch import Address, CallState, Verdict
 from bridge.journal import law
-from bridge.journal.changes import MoveCall, StaleCall
-from bridge.journal.postgres.session import Refused, Session, clean, columns, lost_batch, slices
+from bridge.journal.changes import LostBatch, MoveCall, StaleCall
+from bridge.journal.postgres.session import Refused, Session, clean, columns, slices
 from bridge.journal.postgres.waves import Placed
 
 _MOVE = """
@@ -87,7 +87,7 @@ async def _refuse_moves(session: Session, unmoved: Sequence[Placed]) -> None:
     lost = {call_id: batch_id for call_id, batch_id, owner in found if owner != session.replica}
     raise Refused(
         {
-            write: lost_batch(lost[change.call_id])
+            write: LostBatch(lost[change.call_id])
             if change.call_id in lost
             else StaleCall(f"call {change.call_id} is not {change.before} any more")
             for write, change in unmoved

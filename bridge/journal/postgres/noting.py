@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from bridge.batch import Address
 from bridge.journal import law
 from bridge.journal.addresses import render_addresses
-from bridge.journal.changes import PlaceOrder
+from bridge.journal.changes import LostBatch, PlaceOrder
 from bridge.journal.postgres.connections import Connection
-from bridge.journal.postgres.session import Refused, Session, clean, columns, lost_batch
+from bridge.journal.postgres.session import Refused, Session, clean, columns
 from bridge.journal.postgres.waves import Placed
 
 _COUNT = """
@@ -108,7 +108,7 @@ async def fulfil_orders(session: Session, wave: Sequence[Placed]) -> None:
 
 def _no_order(order_id: str, known: dict[str, str]) -> Exception:
     if order_id in known:
-        return lost_batch(known[order_id])
+        return LostBatch(known[order_id])
     return ValueError(f"order {order_id} is not in the journal")
 
 

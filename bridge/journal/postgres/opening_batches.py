@@ -41,9 +41,9 @@ SELECT * FROM unnest($1::bigint[], $2::text[], $3::int[], $4::int[], $5::text[],
 
 _PLAN = """
 WITH new AS (
-    SELECT * FROM unnest($1::bigint[], $2::int[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[],
-        $9::text[], $10::float8[], $11::float8[], $12::text[])
-    AS new(batch, place, id, organization, operation, path, addresses, state, modern_batch, planned_at, submitted_at, why)
+    SELECT * FROM unnest($1::bigint[], $2::int[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[],
+        $8::text[], $9::text[], $10::float8[], $11::float8[], $12::text[]) AS new(batch, place, id, organization,
+        operation, path, addresses, state, modern_batch, planned_at, submitted_at, why)
 ), planned AS (
     INSERT INTO call (batch, position, id, organization, operation, path, addresses, state, modern_batch, planned_at,
         submitted_at, why)

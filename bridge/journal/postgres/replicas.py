@@ -59,6 +59,11 @@ async def hold_life(connection: Connection, number: int) -> None:
     await connection.execute("SELECT pg_advisory_lock($1, $2)", LIFE_CLASS, number % (1 << 31))
 
 
+async def release_life(connection: Connection, number: int) -> None:
+    """Let go of the lock of a life that is over."""
+    await connection.execute("SELECT pg_advisory_unlock($1, $2)", LIFE_CLASS, number % (1 << 31))
+
+
 async def renew(connection: Connection, number: int) -> bool:
     """Say that we are alive; return False when we were buried in the meantime."""
     status: str = await connection.execute(

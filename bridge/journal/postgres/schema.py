@@ -149,7 +149,7 @@ MIGRATIONS: tuple[str, ...] = (_V1,)
 
 
 async def upgrade(connection: Connection, migrations: tuple[str, ...] = MIGRATIONS) -> None:
-    """Bring the journal to the newest version, all steps in one transaction; replicas that start together take turns."""
+    """Bring the journal to the newest version, in one transaction; replicas that start together take turns."""
     async with connection.transaction():
         await connection.execute("SELECT pg_advisory_xact_lock($1)", MIGRATION_LOCK)
         version = await read_version(connection, newest=len(migrations))

@@ -33,8 +33,9 @@ class Session:
         self.connection = connection
         self.replica = replica
         self.held = held
+        self._looked_up: dict[str, int] = {}
         self.opened: dict[str, int] = {}
-        """Batches this transaction opened, or found to be ours."""
+        """Batches that are open and ours since this transaction."""
         self.finished: list[str] = []
         self.hooks: dict[int, bool] = {}
         """By write: whether its hook was new."""
@@ -56,24 +57,19 @@ class Session:
         return {batch_id: self._number(batch_id) or 0 for _, batch_id in wanted}
 
     def _number(self, batch_id: str) -> int | None:
-        return self.held.get(batch_id) or self.opened.get(batch_id)
+        return self.held.get(batch_id) or self.opened.get(batch_id) or self._looked_up.get(batch_id)
 
     async def _look_up(self, wanted: Iterable[tuple[int, str]], unknown: set[str]) -> None:
         found = await self.fetch("SELECT id, number, owner FROM batch WHERE id = ANY($1::text[])", list(unknown))
-        owners = {batch_id: owner for batch_id, _, owner in found}
-        self.opened |= {batch_id: number for batch_id, number, owner in found if owner == self.replica}
+        owners = {batch_id for batch_id, *_ in found}
+        self._looked_up |= {batch_id: number for batch_id, number, owner in found if owner == self.replica}
         errors = {
-            write: (lost_batch(batch_id) if batch_id in owners else _no_batch(batch_id))
+            write: (LostBatch(batch_id) if batch_id in owners else _no_batch(batch_id))
             for write, batch_id in wanted
-            if batch_id in unknown and batch_id not in self.opened
+            if batch_id in unknown and batch_id not in self._looked_up
         }
         if errors:
             raise Refused(errors)
-
-
-def lost_batch(batch_id: str) -> LostBatch:
-    """Return the error that tells a worker to stop."""
-    return LostBatch(f"batch {batch_id} is not ours any more: another replica works it")
 
 
 def _no_batch(batch_id: str) -> ValueError:

@@ -49,7 +49,7 @@ ORDER: tuple[type[Step], ...] = (
     *(OpenBatch, MoveCall, PlanCall, DecideRows, LearnClaims, CountUnknown, SeeCreditor, KeepHook, PlaceOrder),
     *(FulfilOrder, FinishBatch),
 )
-"""Which kind goes first when several stand at the heads; what usually comes last in a write waits for its neighbours."""
+"""Which kind goes first when several stand at the heads; what usually ends a write waits for its neighbours."""
 
 
 def order_waves(writes: Sequence[Sequence[Step]]) -> Iterator[tuple[type[Step], list[Placed]]]:

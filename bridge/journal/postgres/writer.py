@@ -11,14 +11,16 @@ import asyncio
 import contextlib
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from bridge.errors import CannotTakeNow
+from bridge.journal.changes import OpenBatch
 from bridge.journal.postgres import replicas
 from bridge.journal.postgres.applying import Undecided, apply_group
 from bridge.journal.postgres.connections import Connection
 from bridge.journal.postgres.failures import FOREIGN, Failure, classify, translate
+from bridge.journal.postgres.life import Life
 from bridge.journal.postgres.session import Refused, Session
 from bridge.journal.postgres.waves import Step
 
@@ -29,6 +31,8 @@ Errand = Callable[[Session], Awaitable[Any]]
 TRIES = 5
 """How often a transaction that another replica was in the way of is tried again."""
 FATE_PAUSE_SECONDS = 0.1
+ROWS_PER_GROUP = 2000
+"""After so many rows a group is closed: small writes must not wait behind several large batches."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,23 +42,6 @@ class Waiting:
     future: asyncio.Future[Any]
     changes: Sequence[Step] = ()
     errand: Errand | None = None
-
-
-@dataclass(slots=True)
-class Life:
-    """This process as the others see it."""
-
-    number: int
-    held: dict[str, int] = field(default_factory=dict)
-    """Open batches that are ours, and their numbers."""
-    untold: set[str] = field(default_factory=set)
-    """Batches that were taken from us, whose workers do not know it yet; none may come back to us before."""
-
-    def begin_again(self, number: int) -> None:
-        """Live on under a new number, after we were buried."""
-        self.number = number
-        self.untold |= set(self.held)
-        self.held = {}
 
 
 class _Buried(Exception):
@@ -128,14 +115,17 @@ class Writer:
                 return
 
     def _take_group(self) -> list[Waiting]:
+        """Take what may share a transaction: any number of small writes, or one errand."""
         group: list[Waiting] = []
-        while self._queue and len(group) < self._max_group:
+        rows = 0
+        while self._queue and len(group) < self._max_group and rows < ROWS_PER_GROUP:
             if self._queue[0].errand is not None:
                 return group or [self._queue.popleft()]
             group.append(self._queue.popleft())
+            rows += sum(len(change.rows) for change in group[-1].changes if isinstance(change, OpenBatch))
         return group
 
-    async def _commit(self, group: list[Waiting]) -> Settled:
+    async def _commit(self, group: list[Waiting]) -> Settled:  # noqa: PLR0911 - one return an ending
         """See a group through; every write of it gets its answer."""
         for _ in range(TRIES):
             try:
@@ -145,7 +135,7 @@ class Writer:
             except Undecided:
                 return await self._halve(group)
             except _Buried:
-                await self._hang_up()  # whatever this connection still believes belongs to an ended life
+                await self._begin_again()
             except CannotTakeNow as error:
                 return [(waiting, None, error) for waiting in group]
             except Exception as error:  # noqa: BLE001 - the task must outlive whatever happens to a group
@@ -180,12 +170,14 @@ class Writer:
         session = await self._begin(connection, number)
         results = await _work(session, group)
         try:
-            await connection.execute("COMMIT")
+            status = await connection.execute("COMMIT")
         except FOREIGN as error:
             if classify(error) is not Failure.CONNECTION:
                 raise
             if not await self._learn_fate(number):
                 raise
+        else:
+            assert status == "COMMIT", status  # noqa: S101 - errors were raised, so nothing can have undone it
         self._written = number
         self.commits += 1
         self._keep_books(session)
@@ -229,6 +221,13 @@ class Writer:
             if self._is_closed:
                 raise CannotTakeNow("the journal was closed before the server could say what became of a write")
             await asyncio.sleep(FATE_PAUSE_SECONDS)
+
+    async def _begin_again(self) -> None:
+        """Go on under a new number; what was ours is another's by now, or will be handed out anew."""
+        await self._undo(Failure.CHANGE)
+        with contextlib.suppress(CannotTakeNow, *FOREIGN):  # the next try finds out what is wrong
+            self._life.begin_again(await replicas.register(await self._connected()))
+            self._written = 0
 
     async def _undo(self, failure: Failure) -> None:
         connection = self._connection

@@ -1,18 +1,23 @@
-"""Builders for records, and a journal on a real file."""
+"""Builders for records, and a journal in each store: a real file, and a real PostgreSQL."""
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import asyncpg
 import pytest
 
 from bridge.batch import Address, CallState, Verdict
 from bridge.journal import BatchRecord, CallRecord, OpenBatch, PlanCall, RowRecord
+from bridge.journal.postgres import PostgresJournal, open_postgres_journal
 from bridge.journal.sqlite import SqliteJournal, open_sqlite_journal
+
+Store = SqliteJournal | PostgresJournal
 
 
 class Make:
@@ -75,22 +80,59 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "var" / "bridge.db"
 
 
+@pytest.fixture(params=["sqlite", "postgres"])
+def store(request: pytest.FixtureRequest) -> str:
+    """Each store in turn: what a test says of the journal holds for all."""
+    name: str = request.param
+    return name
+
+
 @pytest.fixture
-async def journal(path: Path) -> AsyncIterator[SqliteJournal]:
+def storage_url(store: str, request: pytest.FixtureRequest) -> str:
+    """The address of a journal that is not there yet."""
+    url: str = (
+        f"sqlite:///{request.getfixturevalue('path')}" if store == "sqlite" else request.getfixturevalue("postgres_url")
+    )
+    return url
+
+
+@pytest.fixture
+def open_store(storage_url: str) -> Callable[[], Awaitable[Store]]:
+    """Open the journal, again if need be."""
+
+    async def opening() -> Store:
+        if storage_url.startswith("sqlite"):
+            return open_sqlite_journal(Path(storage_url.removeprefix("sqlite:///")))
+        return await open_postgres_journal(storage_url)
+
+    return opening
+
+
+@pytest.fixture
+async def journal(open_store: Callable[[], Awaitable[Store]]) -> AsyncIterator[Store]:
+    opened = await open_store()
+    yield opened
+    await opened.close()
+
+
+@pytest.fixture
+async def sqlite_journal(path: Path) -> AsyncIterator[SqliteJournal]:
     opened = open_sqlite_journal(path)
     yield opened
     await opened.close()
 
 
 @pytest.fixture
-def tamper(path: Path) -> Callable[[str], None]:
-    """Change the file behind the journal's back."""
+def tamper(store: str, storage_url: str) -> Callable[[str], Awaitable[None]]:
+    """Change what is stored behind the journal's back."""
 
-    def change(statement: str) -> None:
-        connection = sqlite3.connect(path, isolation_level=None, timeout=10)
-        try:
-            connection.executescript(statement)
-        finally:
-            connection.close()
+    async def change(statement: str) -> None:
+        if store == "postgres":
+            connection = await asyncpg.connect(storage_url, server_settings={"search_path": "bridge"})
+            await connection.execute(statement)
+            await connection.close()
+            return
+        with contextlib.closing(sqlite3.connect(storage_url.removeprefix("sqlite:///"), timeout=10)) as file:
+            file.executescript(statement)
 
     return change

@@ -11,21 +11,23 @@ import pytest
 
 from bridge.batch import Address, CallState, Outcome, Verdict
 from bridge.journal import Claim, DecideRows, FinishBatch, LearnClaims, MoveCall, OpenBatch, StoredBatch
-from bridge.journal.sqlite import SqliteJournal, erasing, open_sqlite_journal
+from bridge.journal.postgres import erasing as postgres_erasing
+from bridge.journal.sqlite import erasing as sqlite_erasing
+from bridge.journal.sqlite import open_sqlite_journal
 
 if TYPE_CHECKING:
-    from tests.unit.journal.conftest import Make
+    from tests.unit.journal.conftest import Make, Store
 
 SECRET = b'{"name": "Kari Nordmann"}'
 
 
-async def load(journal: SqliteJournal, name: str) -> StoredBatch:
+async def load(journal: Store, name: str) -> StoredBatch:
     stored = await journal.load(name)
     assert stored is not None
     return stored
 
 
-async def finish(journal: SqliteJournal, make: Make, name: str, at: float, rows: int = 1) -> None:
+async def finish(journal: Store, make: Make, name: str, at: float, rows: int = 1) -> None:
     opened = [make.row(index, item=SECRET, reference=SECRET) for index in range(rows)]
     plan = make.planning(f"c-{name}", name, tuple(range(rows)), state=CallState.SUBMITTING)
     await journal.write(OpenBatch(make.batch(name, rows, payload=SECRET), opened), plan)
@@ -37,7 +39,7 @@ async def finish(journal: SqliteJournal, make: Make, name: str, at: float, rows:
     )
 
 
-async def test_payload_items_and_references_go_and_the_rest_stays(journal: SqliteJournal, make: Make) -> None:
+async def test_payload_items_and_references_go_and_the_rest_stays(journal: Store, make: Make) -> None:
     """Reply, verdicts, calls and the cross-reference outlive the payload; nothing breaks the books."""
     await finish(journal, make, "old", 100.0, rows=3)
     before = await load(journal, "old")
@@ -53,7 +55,7 @@ async def test_payload_items_and_references_go_and_the_rest_stays(journal: Sqlit
     assert await journal.erase(200.0) == 0
 
 
-async def test_young_and_open_batches_keep_everything(journal: SqliteJournal, make: Make) -> None:
+async def test_young_and_open_batches_keep_everything(journal: Store, make: Make) -> None:
     """Only what was finished before the given time is erased."""
     await finish(journal, make, "young", 200.0)
     await journal.write(make.opening("open"))
@@ -74,11 +76,12 @@ async def test_erased_data_is_gone_from_the_disk(path: Path, make: Make) -> None
 
 
 async def test_erasing_goes_in_slices_that_let_other_writes_through(
-    journal: SqliteJournal, make: Make, monkeypatch: pytest.MonkeyPatch
+    journal: Store, make: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Neither a huge batch nor very many batches hold the writer for long."""
-    monkeypatch.setattr(erasing, "BATCHES_PER_SLICE", 3)
-    monkeypatch.setattr(erasing, "ITEMS_PER_SLICE", 10)
+    for erasing in (sqlite_erasing, postgres_erasing):
+        monkeypatch.setattr(erasing, "BATCHES_PER_SLICE", 3)
+        monkeypatch.setattr(erasing, "ITEMS_PER_SLICE", 10)
     await finish(journal, make, "huge", 50.0, rows=35)
     for number in range(7):
         await finish(journal, make, f"b{number}", 100.0)

@@ -24,6 +24,12 @@ if TYPE_CHECKING:
     from tests.unit.journal.conftest import Make
 
 
+@pytest.fixture
+def journal(sqlite_journal: SqliteJournal) -> SqliteJournal:
+    """SQLite's: these tests look into its writer."""
+    return sqlite_journal
+
+
 async def write_beside(journal: SqliteJournal, make: Make, callers: int) -> int:
     """Let callers open ten batches each; return how many commits that took."""
     before = journal.commits

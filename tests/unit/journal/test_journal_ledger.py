@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
 import pytest
 
 from bridge.batch import Address, CallState, Outcome, Verdict
 from bridge.journal import BooksFault, DecideRows, FinishBatch, Ledger, MoveCall, OpenBatch
-from bridge.journal.sqlite import SqliteJournal, open_sqlite_journal
 
 if TYPE_CHECKING:
-    from tests.unit.journal.conftest import Make
+    from tests.unit.journal.conftest import Make, Store
 
 
 @pytest.fixture
-async def books(journal: SqliteJournal, make: Make) -> SqliteJournal:
+async def books(journal: Store, make: Make) -> Store:
     """Sound books: b1 finished (accepted, refused), b2 open (pending, in doubt, submitted), b3 finished and empty."""
     await journal.write(
         OpenBatch(
@@ -44,7 +42,7 @@ async def books(journal: SqliteJournal, make: Make) -> SqliteJournal:
     return journal
 
 
-async def test_sound_books_balance(books: SqliteJournal) -> None:
+async def test_sound_books_balance(books: Store) -> None:
     """Rows accepted = final + pending + in doubt; a row in doubt is named."""
     assert await books.ledger() == Ledger(
         accepted=6,
@@ -56,7 +54,7 @@ async def test_sound_books_balance(books: SqliteJournal) -> None:
     )
 
 
-async def test_an_empty_journal_balances(journal: SqliteJournal) -> None:
+async def test_an_empty_journal_balances(journal: Store) -> None:
     """Nothing taken, nothing owed."""
     assert await journal.ledger() == Ledger(0, 0, 0, 0, (), ())
 
@@ -161,10 +159,10 @@ BROKEN = {
 
 
 @pytest.mark.parametrize("how", BROKEN)
-async def test_broken_books_name_the_row(books: SqliteJournal, tamper: Callable[[str], None], how: str) -> None:
+async def test_broken_books_name_the_row(books: Store, tamper: Callable[[str], Awaitable[None]], how: str) -> None:
     """Each way to break the books names exactly the rows that are wrong, once, and says why."""
     statement, expected = BROKEN[how]
-    tamper(statement)
+    await tamper(statement)
     found = (await books.ledger()).unaccounted
     assert {(fault.batch, fault.objectname, fault.objectindex) for fault in found} == {
         (batch, objectname, objectindex) for batch, objectname, objectindex, _ in expected
@@ -178,17 +176,18 @@ def by_address(fault: BooksFault) -> str:
     return str((fault.batch, fault.objectname, fault.objectindex))
 
 
-async def test_books_that_do_not_balance_say_so_in_numbers(books: SqliteJournal, tamper: Callable[[str], None]) -> None:
+async def test_books_that_do_not_balance_say_so_in_numbers(
+    books: Store, tamper: Callable[[str], Awaitable[None]]
+) -> None:
     """What was taken is counted apart from what is there."""
-    tamper(f"DELETE FROM row WHERE batch = {B2} AND objectindex = 0")
+    await tamper(f"DELETE FROM row WHERE batch = {B2} AND objectindex = 0")
     ledger = await books.ledger()
     assert ledger.accepted == 6
     assert ledger.final + ledger.pending + ledger.in_doubt == 5
 
 
-async def test_the_proof_holds_beside_a_writer_at_work(path: Path, make: Make) -> None:
+async def test_the_proof_holds_beside_a_writer_at_work(journal: Store, make: Make) -> None:
     """Each proof sees one state of the books, so they balance while batches come and go."""
-    journal = open_sqlite_journal(path)
     stop = asyncio.Event()
 
     async def work(worker: int) -> int:
@@ -212,4 +211,3 @@ async def test_the_proof_holds_beside_a_writer_at_work(path: Path, make: Make) -
         seen.add(ledger.accepted)
     stop.set()
     await asyncio.gather(*workers)
-    await journal.close()

@@ -1,0 +1,40 @@
+"""Retention: payloads and items of batches finished long ago are deleted; the books and the ids stay."""
+
+from __future__ import annotations
+
+from bridge.journal.postgres.session import Session
+
+BATCHES_PER_SLICE = 50
+ITEMS_PER_SLICE = 500
+"""How much one slice deletes before it lets other writes through; a few milliseconds."""
+HOOKS_PER_SLICE = 1000
+
+_DUE = """
+SELECT number FROM batch WHERE kept AND finished_at IS NOT NULL AND finished_at < $1 ORDER BY finished_at LIMIT $2
+FOR UPDATE SKIP LOCKED
+"""  # two replicas that erase at once do not wait for each other
+
+_ITEMS = """
+DELETE FROM item WHERE (batch, position) IN (SELECT batch, position FROM item WHERE batch = $1 LIMIT $2) RETURNING 1
+"""
+
+_HOOKS = "DELETE FROM hook WHERE key IN (SELECT key FROM hook WHERE at < $1 LIMIT $2) RETURNING 1"
+
+
+async def erase_slice(session: Session, finished_before: float) -> tuple[int, bool]:
+    """Erase some of what is due; return how many batches are now erased, and whether more may be due."""
+    due = [number for (number,) in await session.fetch(_DUE, finished_before, BATCHES_PER_SLICE)]
+    erased, budget = 0, ITEMS_PER_SLICE
+    for number in due:
+        budget -= len(await session.fetch(_ITEMS, number, budget))
+        if budget <= 0:  # this batch may hold more: it is due again in the next slice
+            return erased, True
+        await session.fetch("DELETE FROM payload WHERE batch = $1", number)
+        await session.fetch("UPDATE batch SET kept = false WHERE number = $1", number)
+        erased += 1
+    return erased, len(due) == BATCHES_PER_SLICE
+
+
+async def erase_hooks(session: Session, received_before: float) -> bool:
+    """Erase some of the hooks received before; return whether more may be due."""
+    return len(await session.fetch(_HOOKS, received_before, HOOKS_PER_SLICE)) == HOOKS_PER_SLICE

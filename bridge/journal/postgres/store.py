@@ -1,0 +1,172 @@
+"""The journal in PostgreSQL, for any number of replicas: how it is built, and why, is in docs/decisions/0005."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Callable
+from functools import partial
+
+from bridge.errors import CannotTakeNow
+from bridge.journal.changes import Change, FinishBatch, LostBatch, PlaceOrder
+from bridge.journal.interface import News
+from bridge.journal.postgres import erasing, reading, replicas
+from bridge.journal.postgres.books import PostgresBooks
+from bridge.journal.postgres.connections import LIVING, WRITING, Connection, connect, describe
+from bridge.journal.postgres.failures import FOREIGN, translate_at_start
+from bridge.journal.postgres.life import Life
+from bridge.journal.postgres.lifeline import CHANNEL, Hear, Lifeline, pack_news
+from bridge.journal.postgres.schema import upgrade
+from bridge.journal.postgres.waves import KeepHook
+from bridge.journal.postgres.writer import Writer
+from bridge.journal.records import Order
+
+NEWS_PER_MESSAGE = 100
+"""A message of PostgreSQL holds 8000 bytes."""
+
+
+async def open_postgres_journal(
+    url: str,
+    *,
+    max_waiting: int = 4096,
+    max_group: int = 256,
+    clock: Callable[[], float] = time.monotonic,
+) -> PostgresJournal:
+    """Open the journal in the database at `url` as a new replica, creating or upgrading it as needed.
+
+    `max_waiting` writes may queue before CannotTakeNow, `max_group` of them share a commit (1: no group commit).
+    Raises JournalTooNew, or another OperatorError that names the place, without its password, and the remedy.
+    """
+    try:
+        connection = await connect(url, WRITING, statement_seconds=None)
+        try:
+            await upgrade(connection)
+            number = await replicas.register(connection)
+        finally:
+            connection.terminate()
+    except FOREIGN as error:
+        raise translate_at_start(error, describe(url)) from None
+    life = Life(number, clock)
+    writer = Writer(partial(connect, url, WRITING), life, max_waiting=max_waiting, max_group=max_group)
+    return PostgresJournal(url, life, writer, clock=clock)
+
+
+class PostgresJournal(PostgresBooks):
+    """The whole journal as one replica has it."""
+
+    def __init__(self, url: str, life: Life, writer: Writer, *, clock: Callable[[], float]) -> None:
+        super().__init__(url, is_checked=True)
+        self._life = life
+        self._writer = writer
+        self._lifeline = Lifeline(partial(connect, url, LIVING), life, self._hear, clock=clock)
+        self._listeners: list[Hear] = []
+        self._news: list[tuple[News, str]] = []
+        self._telling: asyncio.Task[None] | None = None
+
+    @property
+    def commits(self) -> int:
+        """Tell how many commits were made so far; group commit makes them fewer than the writes."""
+        return self._writer.commits
+
+    async def take_over(self) -> list[str]:
+        """Return the ids of open batches that nobody works on, oldest first, and make them ours.
+
+        At most some hundreds at a time, so that replicas share the work of a dead one. Raises CannotTakeNow.
+        """
+        life = self._life
+        if not await self._readers.ask(replicas.anything_to_take, life.number, life.untold):
+            return []
+        claim = partial(replicas.take_over, but=life.untold, trust_locks=self._lifeline.is_mature)
+        claimed = await self._writer.run(claim)
+        return [batch_id for batch_id, _ in claimed]
+
+    async def let_go(self, batch_id: str) -> None:
+        """Give up an open batch without working it further: another replica, or the next start, may take it over."""
+        self._life.untold.discard(batch_id)
+        await self._writer.run(partial(replicas.give_up, batch_id=batch_id))
+
+    def may_send(self, seconds: float) -> bool:
+        """Tell whether our batches are sure to stay ours for so long; never for longer than the lease."""
+        return self._life.lasts(seconds)
+
+    def listen(self, hear: Hear) -> None:
+        """Have news told on the event loop, our own and other replicas'."""
+        self._listeners.append(hear)
+
+    async def note_hook(self, key: str, modern_batch: str, at: float) -> bool:
+        """Keep a webhook in the inbox and tell everybody; False when this key was kept before."""
+        is_new = bool(await self._writer.write([KeepHook(key, modern_batch, at)]))
+        if is_new:
+            self._tell(News.HINT, modern_batch)
+        return is_new
+
+    async def pending_orders(self) -> list[Order]:
+        """Return orders for batches of ours that are not carried out yet, oldest first."""
+        return await self._readers.ask(reading.list_pending_orders, self._life.number)
+
+    async def write(self, *changes: Change) -> None:
+        """Make the changes durable, all or none.
+
+        Raises IdentityTaken, StaleCall, LostBatch, ValueError for what the law of calls and rows forbids, or
+        CannotTakeNow when the server cannot take it. A caller that is cancelled meanwhile does not undo its write.
+        """
+        if not changes:
+            return
+        try:
+            await self._writer.write(changes)
+        except LostBatch as lost:
+            self._life.untold.discard(lost.batch_id)
+            raise
+        for change in changes:
+            if isinstance(change, FinishBatch):
+                self._tell(News.FINISHED, change.batch_id)
+            elif isinstance(change, PlaceOrder):
+                self._tell(News.ORDERED, change.batch_id)
+
+    async def erase(self, finished_before: float) -> int:
+        """Erase payloads and items of batches finished before (Unix seconds), in slices, and hooks received before.
+
+        Return how many batches were erased.
+        """
+        total, more = 0, True
+        while more:
+            erased, more = await self._writer.run(partial(erasing.erase_slice, finished_before=finished_before))
+            total += erased
+        while await self._writer.run(partial(erasing.erase_hooks, received_before=finished_before)):
+            pass
+        await self._writer.run(replicas.forget_buried)
+        return total
+
+    async def close(self) -> None:
+        """Finish what is queued, leave what is open to the other replicas, and hang up; safe to call twice."""
+        with contextlib.suppress(CannotTakeNow):  # closed before, or the server is away: our lease ends by itself
+            await self._writer.run(replicas.retire)
+        await self._writer.close()
+        if self._telling is not None:
+            await asyncio.gather(self._telling, return_exceptions=True)
+        await self._lifeline.close()
+        await super().close()
+
+    # --- news ------------------------------------------------------------------------------------------------------
+
+    def _tell(self, news: News, name: str) -> None:
+        """Tell our own listeners now, and the other replicas as soon as the last message is out."""
+        self._hear(news, name)
+        self._news.append((news, name))
+        if self._telling is None or self._telling.done():
+            self._telling = asyncio.get_running_loop().create_task(self._spread())
+
+    def _hear(self, news: News, name: str) -> None:
+        for hear in self._listeners:
+            asyncio.get_running_loop().call_soon(hear, news, name)
+
+    async def _spread(self) -> None:
+        while self._news:
+            part, self._news = self._news[:NEWS_PER_MESSAGE], self._news[NEWS_PER_MESSAGE:]
+            with contextlib.suppress(CannotTakeNow, ValueError):  # a hint, not a promise
+                await self._readers.ask(_notify, pack_news(self._life.number, part))
+
+
+async def _notify(connection: Connection, message: str) -> None:
+    await connection.execute("SELECT pg_notify($1, $2)", CHANNEL, message)
