@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from bridge.batch import Address, CallState, Outcome, advance
-from bridge.journal import CallRecord, Claim, MoveCall
+from bridge.journal import CallRecord, Change, Claim, MoveCall
 from bridge.modern.correlation import SentRow
 from bridge.plan import Draft, PlannedRow
 
@@ -18,6 +18,15 @@ Outcomes = Mapping[Address, Outcome]
 """What became of rows; one that is missing is not decided yet."""
 
 
+Closing = Callable[[Outcomes], Awaitable[Sequence[Change]]]
+"""Asked when a call ends with verdicts: what else belongs into the same step, such as the answer of the whole batch."""
+
+
+async def close_nothing(_: Outcomes) -> Sequence[Change]:
+    """Add nothing to the end of a call."""
+    return ()
+
+
 @dataclass(frozen=True, slots=True)
 class LiveCall:
     """One call and its rows; `tried` tells that an earlier attempt may have arrived without our knowing."""
@@ -25,6 +34,7 @@ class LiveCall:
     record: CallRecord
     draft: Draft
     tried: bool = False
+    closing: Closing = close_nothing
 
     @property
     def id(self) -> str:

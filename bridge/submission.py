@@ -231,7 +231,10 @@ class Submitter:
         """End a call and carry its undecided rows on in new ones; all of it is one step in the journal."""
         ended, move = call.moved(CallState.REFUSED, self._clock(), why=why)
         # what an earlier attempt may have left behind is ours for every part of the call
-        parts = [replace(self.prepare(call.record.batch_id, draft), tried=call.tried) for draft in drafts]
+        parts = [
+            replace(self.prepare(call.record.batch_id, draft), tried=call.tried, closing=call.closing)
+            for draft in drafts
+        ]
         await self._write(
             ended, move, *(PlanCall(part.record) for part in parts), *_decisions(ended, {o.address: o for o in decided})
         )
@@ -304,7 +307,7 @@ class Submitter:
         """End a call with the verdicts on its rows, in one step."""
         outcomes = {outcome.address: outcome for outcome in decided}
         ended, move = call.moved(after, self._clock(), why=why)
-        await self._write(ended, move, *_decisions(ended, outcomes))
+        await self._write(ended, move, *_decisions(ended, outcomes), *await call.closing(outcomes))
         return outcomes
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from bridge.batch import Address, Outcome, Reference, RowRefused, Verdict
-from bridge.calls import LiveCall, Outcomes, together
+from bridge.calls import Closing, LiveCall, Outcomes, close_nothing, together
 from bridge.errors import ModernRefused
 from bridge.intake import Desk, Intake
 from bridge.journal import BatchRecord, Claim, DecideRows, PlanCall
@@ -37,8 +37,12 @@ class Work:
     """Done once the journal has the batch."""
     calls: list[LiveCall] = field(default_factory=list)
     """Calls the journal already knows."""
+    closing: Closing = close_nothing
+    """What belongs into the same step as the last verdict."""
     reply: bytes | None = None
-    """The final answer."""
+    """The final answer, once the journal has it."""
+    sealed: bytes | None = None
+    """The final answer on its way into the journal, together with the last verdict."""
     parked: bool = False
     """Nothing goes on until an operator settles what is in doubt."""
     lost: bool = False
@@ -153,7 +157,7 @@ class Worker:
 
     async def _carry_lane(self, work: Work, lane: Sequence[LiveCall]) -> None:
         for call in lane:
-            outcomes = await self._submitter.carry(call)
+            outcomes = await self._submitter.carry(replace(call, closing=work.closing))
             work.decide(outcomes)
             if len(outcomes) < len(call.rows):
                 return  # in doubt: what must follow it waits as well

@@ -6,9 +6,11 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Protocol
 
 from bridge.batch import Address, Outcome, Verdict
+from bridge.calls import Outcomes
 from bridge.errors import CannotTakeNow, TooManyBatches
 from bridge.intake import Desk
 from bridge.journal import (
@@ -181,6 +183,7 @@ class Workshop:
 
     def _start(self, work: Work) -> None:
         batch_id = work.record.id
+        work.closing = partial(self._close, work)
         task = asyncio.get_running_loop().create_task(self._see_through(work))
         self._tasks[batch_id] = task
         task.add_done_callback(lambda done: self._tasks.pop(batch_id) if self._tasks.get(batch_id) is done else None)
@@ -213,13 +216,22 @@ class Workshop:
         self._tasks[f"{batch_id} let go"] = task
         task.add_done_callback(lambda _: self._tasks.pop(f"{batch_id} let go", None))
 
+    async def _close(self, work: Work, outcomes: Outcomes) -> Sequence[Change]:
+        """Store the answer in the same step as the last verdict (durability, rule 7); other calls add nothing."""
+        known = {**outcomes, **work.outcomes}
+        if len(known) < len(work.rows):
+            return ()
+        work.sealed = await render(work.rows, known, work.desk.profile.reply)
+        return (FinishBatch(work.record.id, work.sealed, self._clock()),)
+
     async def _finish(self, work: Work) -> None:
-        reply = await _fold(work)
-        now = self._clock()
-        await self._journal.write(FinishBatch(work.record.id, reply, now))
-        work.reply = reply
+        if work.sealed is None:  # the last verdict did not come with a call, or two calls ended at the same time
+            work.sealed = await _fold(work)
+            await self._journal.write(FinishBatch(work.record.id, work.sealed, self._clock()))
+        work.reply = work.sealed
         self._drop(work)
-        self._observer.batch_finished(work.record.sender, work.outcomes, now - work.record.received_at)
+        seconds = self._clock() - work.record.received_at
+        self._observer.batch_finished(work.record.sender, work.outcomes, seconds)
         log.info(Event.BATCH_FINISHED, batch=work.record.id, sender=work.record.sender)
 
     # --- answering -------------------------------------------------------------------------------------------------

@@ -83,10 +83,12 @@ def _fault(**fields: object) -> tuple[tuple[str, object], ...]:
     return tuple(fields.items())
 
 
+LATE = _fault(seconds=1.6)
+"""After the restarted bridge has looked twice without patience, and before its real patience ends (1.5 + 0.4 s)."""
 LATER, NEVER = _fault(seconds=1.0), _fault(after_polls=1_000_000)
 STEPS = {
     "fetching the token": Step("token", "slow", fault=LATER),
-    "sending invoices, accepted after the death": Step("invoices", "slow", fault=LATER),
+    "sending invoices, accepted after the death": Step("invoices", "slow", fault=LATE),
     "sending invoices, never accepted": Step("invoices", "reset", "broken"),
     "sending invoices, accepted without an answer": Step(
         "invoices", "slow", "accepted", fault=_fault(seconds=1.0, when="after")
@@ -107,7 +109,7 @@ STEPS = {
     "between the invoices and the payment": Step(
         "payments", "fail", strikes=2, fault=_fault(status=503, retry_after_seconds=1)
     ),
-    "sending the payment, accepted after the death": Step("payments", "slow", fault=LATER),
+    "sending the payment, accepted after the death": Step("payments", "slow", fault=LATE),
     "sending the payment, never accepted": Step("payments", "reset", "broken"),
     "payment accepted, the connection broken": Step("payments", "reset", "broken", fault=_fault(when="after")),
     "waiting for the result of the payment": Step("payments", "finish", "reading", fault=NEVER),
@@ -165,6 +167,8 @@ async def test_a_killed_bridge_finishes_its_batch_after_the_restart(
         reply.headers["x-bridge-batch"],
         "true",
     )
+    if step.kind == "slow":
+        await wait_until(lambda: all(one.status for one in site.asked(step.operation)), "what was under way came in")
     assert sorted(site.accepted("invoices").values()) == [1, 1]
     assert list(site.accepted("payments").values()) == [1]
     assert list(site.accepted("pause").values()) == [1]

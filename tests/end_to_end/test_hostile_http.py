@@ -199,16 +199,16 @@ def test_a_request_that_breaks_off_takes_nothing(bridge: Any, pieces: tuple[byte
 )
 async def test_a_body_that_stops_coming_is_given_up(monkeypatch: pytest.MonkeyPatch, head: bytes, rest: bytes) -> None:
     """A caller that pauses for too long, or whose chunks aiohttp cannot read any more, is not waited for for ever."""
-    from bridge import endpoints
+    from bridge import bodies
     from bridge.middleware import answer_errors
 
     reading = asyncio.Event()
 
     async def read(request: web.Request) -> web.Response:
         reading.set()
-        return web.Response(body=await endpoints._read_bounded(request, 1000))
+        return web.Response(body=await bodies.read_bounded(request, 1000))
 
-    monkeypatch.setattr(endpoints, "BODY_PAUSE_SECONDS", 0.1)
+    monkeypatch.setattr(bodies, "PAUSE_SECONDS", 0.1)
     app = web.Application(middlewares=[answer_errors()])
     app.router.add_post("/webapi/api/Batch", read)
     runner = web.AppRunner(app, lingering_time=0, shutdown_timeout=0.1)

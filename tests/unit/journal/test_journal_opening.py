@@ -60,7 +60,9 @@ def test_three_slashes_are_relative_to_the_configuration_and_four_absolute(url: 
 )
 def test_any_other_url_is_refused_naming_what_is_allowed(url: str) -> None:
     """A fault of the settings says which forms there are."""
-    with pytest.raises(SettingsFault, match=r"storage\.url: expected sqlite:///relative.*, sqlite:////absolute.* or postgresql"):
+    with pytest.raises(
+        SettingsFault, match=r"storage\.url: expected sqlite:///relative.*, sqlite:////absolute.* or postgresql"
+    ):
         locate_journal(url, base=Path())
 
 
