@@ -78,8 +78,8 @@ async def anything_to_take(connection: Connection, number: int, but: Collection[
     return found
 
 
-async def take_over(session: Session, *, but: Collection[str], trust_locks: bool) -> list[tuple[str, int]]:
-    """Bury the dead, and claim open batches nobody works on, oldest first; return their ids and numbers.
+async def take_over(session: Session, *, but: Collection[str], trust_locks: bool) -> list[str]:
+    """Bury the dead, and claim open batches nobody works on; return their ids, oldest first.
 
     `but` are batches to leave alone. `trust_locks` is False while others may not have had the time to hold theirs.
     """
@@ -90,7 +90,8 @@ async def take_over(session: Session, *, but: Collection[str], trust_locks: bool
             if await _is_unlocked(session, number):
                 await _bury_dead(session, SILENCE_SECONDS, number)
     claimed = await session.fetch(_CLAIM, session.replica, list(but), CLAIMS_AT_ONCE)
-    return [(batch_id, number) for _, number, batch_id in sorted(claimed)]
+    session.opened |= {batch_id: number for _, number, batch_id in claimed}
+    return [batch_id for *_, batch_id in sorted(claimed)]
 
 
 async def _bury_dead(session: Session, silence_seconds: float, only: int | None) -> None:

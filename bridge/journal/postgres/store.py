@@ -78,12 +78,12 @@ class PostgresJournal(PostgresBooks):
         if not await self._readers.ask(replicas.anything_to_take, life.number, life.untold):
             return []
         claim = partial(replicas.take_over, but=life.untold, trust_locks=self._lifeline.is_mature)
-        claimed = await self._writer.run(claim)
-        return [batch_id for batch_id, _ in claimed]
+        return await self._writer.run(claim)
 
     async def let_go(self, batch_id: str) -> None:
         """Give up an open batch without working it further: another replica, or the next start, may take it over."""
         self._life.untold.discard(batch_id)
+        self._life.held.pop(batch_id, None)
         await self._writer.run(partial(replicas.give_up, batch_id=batch_id))
 
     def may_send(self, seconds: float) -> bool:
@@ -140,9 +140,7 @@ class PostgresJournal(PostgresBooks):
 
     async def close(self) -> None:
         """Finish what is queued, leave what is open to the other replicas, and hang up; safe to call twice."""
-        with contextlib.suppress(CannotTakeNow):  # closed before, or the server is away: our lease ends by itself
-            await self._writer.run(replicas.retire)
-        await self._writer.close()
+        await self._writer.close(replicas.retire)  # without a server our lease ends by itself
         if self._telling is not None:
             await asyncio.gather(self._telling, return_exceptions=True)
         await self._lifeline.close()

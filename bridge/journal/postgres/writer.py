@@ -98,8 +98,11 @@ class Writer:
         self._wake.set()
         return await waiting.future
 
-    async def close(self) -> None:
-        """Finish what is queued, and hang up."""
+    async def close(self, last: Errand) -> None:
+        """Finish what is queued, run a last errand if the server is there, and hang up; safe to call twice."""
+        if not self._is_closed:
+            self._queue.append(Waiting(asyncio.get_running_loop().create_future(), errand=last))
+            self._queue[-1].future.add_done_callback(asyncio.Future.exception)  # nobody waits for this one
         self._is_closed = True
         self._wake.set()
         await self._task
