@@ -91,7 +91,6 @@ async def open_bridge(settings: Settings, environment: Environment | None = None
     try:
         async with _open_session() as session:
             bridge = _assemble(settings, environment, directory, desks, journal, session)
-            await bridge.workshop.take_over()
             rounds = asyncio.create_task(bridge.housekeeping.run())
             try:
                 yield bridge
@@ -127,6 +126,7 @@ def _assemble(
     )
     waiter = Waiter(
         modern.glance,
+        modern.recent_batches,
         clock=time.monotonic,
         jitter=environment.chance.random,
         ceiling_seconds=settings.modern.poll_ceiling_seconds,

@@ -28,7 +28,7 @@ from bridge.modern.answers import (
 )
 from bridge.modern.exchange import Exchange, Reply
 from bridge.modern.failures import ExchangeBroken, Fate, ModernBusy
-from bridge.modern.lists import ModernCase, ModernInvoice, Page
+from bridge.modern.lists import ModernCase, ModernInvoice, Page, Sighting
 from bridge.modern.requests import fill_path
 from bridge.modern.results import ModernBatch, batch_from, read_batch
 from bridge.modern.tokens import Access, Token, TokenCache, read_token
@@ -40,6 +40,9 @@ READ_ATTEMPTS = 5
 FIRST_BACKOFF_SECONDS = 0.2
 LONGEST_PATIENCE_SECONDS = 30.0
 """How long after its beginning a read may start another attempt."""
+
+NEWEST_FIRST = "Desc"
+"""Value of SortDirection (assumed: GetBatchesByOrganization names the parameter only)."""
 
 _API = "the modern system"
 _TOKEN_SERVICE = "the token service"  # noqa: S105 - a name for messages, not a secret
@@ -122,6 +125,20 @@ class ModernClient:
                 if _gets_older(moments, created_since):
                     break
         return found
+
+    async def recent_batches(self, access: Access, page_size: int) -> AsyncGenerator[Sequence[Sighting], None]:
+        """Yield what the pages of the list of batches show, newest first; each page is a single attempt.
+
+        No filter by state: whether it can be trusted is not known, and what it leaves out would look unfinished.
+        """
+        url = self._url(fill_path("/orgs/{org}/batches", org=access.organization))
+        query = {"SortDirection": NEWEST_FIRST, "PageSize": str(page_size)}
+        while True:
+            page = await self._ask(access, url.with_query(query), _read_sightings)
+            yield page.entries
+            if not page.next_token:
+                return
+            query["PageToken"] = page.next_token
 
     async def invoices(
         self, access: Access, *, unique_source_invoice_id: str | None = None, invoice_number: str | None = None
@@ -252,6 +269,10 @@ class ModernClient:
     def _batch_url(self, access: Access, modern_batch_id: str) -> URL:
         # Built from the id: the batchUrl in the write's answer points to a path that is being removed.
         return self._url(fill_path("/orgs/{org}/batches/{batch}", org=access.organization, batch=modern_batch_id))
+
+
+def _read_sightings(body: bytes) -> Page[Sighting] | None:
+    return lists.read_page(body, lists.sighting_from)
 
 
 def _asked_pause(failure: VendorError) -> float | None:

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Any, Generic, TypeVar
 
 from bridge.modern import reading
+from bridge.modern.results import FINISHED
 
 T = TypeVar("T")
 
@@ -18,6 +19,14 @@ class Page(Generic[T]):
 
     entries: tuple[T, ...]
     next_token: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """What an entry in the list of batches is good for: a hint. Its result may be trimmed there."""
+
+    batch_id: str
+    finished: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +107,12 @@ def case_from(data: dict[str, Any]) -> ModernCase | None:
         status=reading.text(data.get("status")).upper(),
         invoices=tuple(invoice for invoice in invoices if invoice is not None),
     )
+
+
+def sighting_from(data: dict[str, Any]) -> Sighting:
+    """Return what an object (names in lower case) says of a batch; a hint about none when it names none."""
+    finished = reading.text(data.get("status")).upper() in FINISHED
+    return Sighting(reading.first_text(data, "batchid", "id"), finished)
 
 
 def read_moment(value: str) -> float | None:

@@ -34,6 +34,8 @@ POLLS_PER_SECOND = 10.0
 POLLS_AFTER_A_LULL = 100.0
 SLACK_SECONDS = 0.001
 """How early a timer may go off (event loops count in milliseconds)."""
+SIGHTED_AT_A_TIME = 32
+"""How many results are read side by side when the list shows many batches as finished."""
 FRESH_SECONDS = 60.0
 """Up to which age a wait begins with a poll of its own; older ones come in crowds, after a restart."""
 
@@ -50,6 +52,8 @@ class _Round:
 
     members: list[Ear]
     began: float
+    sought: set[str]
+    """Batches of members that no page has shown yet."""
     pages: int = 0
     unfinished: list[Ear] = field(default_factory=list)
     served: bool = False
@@ -68,6 +72,8 @@ class Watch:
         call_later: CallLater,
         ceiling_seconds: float,
     ) -> None:
+        self.turnstile = asyncio.Semaphore(SIGHTED_AT_A_TIME)
+        """To be passed for reading a result on a sighting."""
         self._access = access
         self._read_list = read_list
         self._clock = clock
@@ -112,8 +118,10 @@ class Watch:
             self._set_timer(ear.due_at)
         return heard
 
-    def note_unfinished(self, ear: Ear) -> None:
-        """Note that a poll of its own found this batch unfinished."""
+    def note_unfinished(self, ear: Ear, cue: Cue) -> None:
+        """Note that a poll of its own, made on this cue, found the batch unfinished."""
+        if cue is Cue.SIGHTING:
+            ear.misled, ear.depth = True, 1
         ear.asked_at = self._clock()
         ear.pause_from(ear.asked_at, self._ceiling_seconds, ear.depth if self._is_crowded else 1)
 
@@ -177,14 +185,14 @@ class Watch:
     def _maybe_look(self, scheduled: Sequence[Ear], now: float) -> None:
         if self._read_list is None or self._look is not None or not self._listing.usable(now):
             return
-        ripe = [
-            ear for ear in scheduled if ear.ripeness(now) >= RIPE and ear.list_again_at <= now and not ear.misled
-        ]
+        ripe = [ear for ear in scheduled if ear.ripeness(now) >= RIPE and ear.list_again_at <= now and not ear.misled]
         if len(ripe) < CROWD:
             return
         for ear in ripe:
             ear.looked_at = now  # the look is their poll; whoever it does not serve in time polls by itself
-        self._look = asyncio.create_task(self._look_at_list(self._read_list, _Round(ripe, now)))
+        self._look = asyncio.create_task(
+            self._look_at_list(self._read_list, _Round(ripe, now, {ear.batch_id for ear in ripe}))
+        )
 
     async def _look_at_list(self, read_list: ReadList, this: _Round) -> None:
         try:
@@ -204,8 +212,7 @@ class Watch:
             self._set_timer()
 
     async def _read_pages(self, read_list: ReadList, this: _Round) -> None:
-        sought = {ear.batch_id for ear in this.members}
-        size = min(max(len(sought), SMALLEST_PAGE), LARGEST_PAGE)
+        size = min(max(len(this.sought), SMALLEST_PAGE), LARGEST_PAGE)
         self._allowance.spend(1)
         async with aclosing(read_list(self._access, size)) as pages:
             async for page in pages:
@@ -213,9 +220,9 @@ class Watch:
                 this.contradicted |= self._listing.contradicts(page, this.began)
                 for sighting in page:
                     self._note_sighting(sighting, this)
-                sought.difference_update(sighting.batch_id for sighting in page)
-                sought &= self._ears.keys()
-                if not sought or this.pages >= MOST_PAGES:
+                this.sought.difference_update(sighting.batch_id for sighting in page)
+                this.sought &= self._ears.keys()
+                if not this.sought or this.pages >= MOST_PAGES:
                     break
                 self._allowance.spend(1)
 
@@ -236,7 +243,7 @@ class Watch:
     def _conclude(self, this: _Round) -> None:
         """Judge the list by what it showed; of a batch that it did not show, conclude nothing."""
         now = self._clock()
-        missing = [ear for ear in this.members if ear.scheduled and ear.looked_at == this.began]
+        missing = [ear for ear in this.members if ear.batch_id in this.sought and ear.scheduled]
         if this.contradicted or (missing and not this.served):
             self._listing.failed(now)
             return

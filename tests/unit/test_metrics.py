@@ -26,9 +26,10 @@ def test_rows_are_counted_by_sender_and_verdict() -> None:
 def test_open_batches_are_counted_when_somebody_asks() -> None:
     """The gauge asks; nobody has to keep it up to date."""
     metrics, batches = Metrics(), ["a"]
-    metrics.watch_open_batches(lambda: len(batches))
+    metrics.watch(open_batches=lambda: len(batches), held_organizations=lambda: 1)
     batches.append("b")
     assert "bridge_open_batches 2.0" in metrics.render().decode()
+    assert "bridge_held_organizations 1.0" in metrics.render().decode()
 
 
 def test_two_bridges_in_one_process_count_for_themselves() -> None:

@@ -47,7 +47,9 @@ MEANINGS: dict[str, tuple[Failure, str]] = {
 }
 
 LOST = (Failure.CONNECTION, "the server cannot be reached: check that it runs, and the network")
-FOREIGN = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
+# a connection that the server ended a moment ago answers the next statement with InternalClientError
+_LOSSES = (asyncpg.InterfaceError, asyncpg.InternalClientError, OSError, TimeoutError)
+FOREIGN = (asyncpg.PostgresError, *_LOSSES)
 """Everything that asyncpg lets through when the server, or the way to it, is in trouble."""
 
 
@@ -82,5 +84,4 @@ def _look_up(error: BaseException) -> tuple[Failure, str]:
     if state is not None:
         found = (MEANINGS[state[:length]] for length in (5, 3, 2) if state[:length] in MEANINGS)
         return next(found, (Failure.PROGRAM, ""))
-    is_lost = isinstance(error, asyncpg.InterfaceError | OSError | TimeoutError)
-    return LOST if is_lost else (Failure.PROGRAM, "")
+    return LOST if isinstance(error, _LOSSES) else (Failure.PROGRAM, "")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import heapq
+import itertools
 import json
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -87,6 +89,71 @@ class FakeClock:
         self.slept.append(seconds)
         self.now += seconds
         await asyncio.sleep(0)
+
+
+class Handle:
+    """A timer that may be called off."""
+
+    __slots__ = ("callback",)
+
+    def __init__(self, callback: Callable[[], None]) -> None:
+        self.callback: Callable[[], None] | None = callback
+
+    def cancel(self) -> None:
+        self.callback = None
+
+
+class VirtualTime:
+    """A clock with timers; it moves only when told, and calls what has come due."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+        self._timers: list[tuple[float, int, Handle]] = []
+        self._order = itertools.count()
+
+    def __call__(self) -> float:
+        return self.now
+
+    def call_later(self, seconds: float, callback: Callable[[], None]) -> Handle:
+        handle = Handle(callback)
+        heapq.heappush(self._timers, (self.now + seconds, next(self._order), handle))
+        return handle
+
+    async def sleep(self, seconds: float) -> None:
+        """Sleep in virtual time, as a slow server does."""
+        over = asyncio.get_running_loop().create_future()
+        timer = self.call_later(seconds, lambda: over.done() or over.set_result(None))
+        try:
+            await over
+        finally:
+            timer.cancel()
+
+    async def advance(self, seconds: float) -> None:
+        """Let time pass, step by step, with the event loop in between."""
+        end = self.now + seconds
+        await self.settle()
+        while self._timers and self._timers[0][0] <= end:
+            self.now, _, handle = heapq.heappop(self._timers)
+            if handle.callback is not None:
+                handle.callback()
+                await self.settle()
+        self.now = end
+
+    async def settle(self) -> None:
+        """Run everything that can run without time passing."""
+        loop: Any = asyncio.get_running_loop()
+        await asyncio.sleep(0)
+        while loop._ready:
+            await asyncio.sleep(0)
+
+    @property
+    def pending(self) -> int:
+        return sum(handle.callback is not None for _, _, handle in self._timers)
+
+
+@pytest.fixture
+def time() -> VirtualTime:
+    return VirtualTime()
 
 
 @pytest.fixture

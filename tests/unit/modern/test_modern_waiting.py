@@ -1,9 +1,7 @@
 from __future__ import annotations
 
 import asyncio
-import heapq
 import itertools
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -16,55 +14,10 @@ from bridge.modern.tokens import Access
 from bridge.modern.waiting import EARLY_HINT_SECONDS, Waiter
 
 
-class Handle:
-    def __init__(self, callback: Callable[[], None]) -> None:
-        self.callback: Callable[[], None] | None = callback
-
-    def cancel(self) -> None:
-        self.callback = None
-
-
-class VirtualTime:
-    """A clock with timers; it moves only when told, and calls what has come due."""
-
-    def __init__(self) -> None:
-        self.now = 1000.0
-        self._timers: list[tuple[float, int, Handle]] = []
-        self._order = itertools.count()
-
-    def __call__(self) -> float:
-        return self.now
-
-    def call_later(self, seconds: float, callback: Callable[[], None]) -> Handle:
-        handle = Handle(callback)
-        heapq.heappush(self._timers, (self.now + seconds, next(self._order), handle))
-        return handle
-
-    async def advance(self, seconds: float) -> None:
-        """Let time pass, step by step, with the event loop in between."""
-        end = self.now + seconds
-        await settle()
-        while self._timers and self._timers[0][0] <= end:
-            self.now, _, handle = heapq.heappop(self._timers)
-            if handle.callback is not None:
-                handle.callback()
-                await settle()
-        self.now = end
-
-    @property
-    def pending(self) -> int:
-        return sum(handle.callback is not None for _, _, handle in self._timers)
-
-
-async def settle() -> None:
-    for _ in range(5):
-        await asyncio.sleep(0)
-
-
 class FakeReads:
     """Say QUEUED until a moment has come; note when it was asked."""
 
-    def __init__(self, time: VirtualTime) -> None:
+    def __init__(self, time: Any) -> None:
         self.time = time
         self.ready_at = 0.0
         self.asked: list[float] = []
@@ -81,22 +34,17 @@ class FakeReads:
 
 
 @pytest.fixture
-def time() -> VirtualTime:
-    return VirtualTime()
-
-
-@pytest.fixture
-def reads(time: VirtualTime) -> FakeReads:
+def reads(time: Any) -> FakeReads:
     return FakeReads(time)
 
 
 @pytest.fixture
-def waiter(reads: FakeReads, time: VirtualTime) -> Waiter:
+def waiter(reads: FakeReads, time: Any) -> Waiter:
     return Waiter(reads.read, clock=time, call_later=time.call_later, jitter=lambda: 1.0)
 
 
 async def test_a_wait_ends_with_the_finished_batch(
-    waiter: Waiter, reads: FakeReads, time: VirtualTime, access: Access
+    waiter: Waiter, reads: FakeReads, time: Any, access: Access
 ) -> None:
     """Polling goes on until the batch is finished, ever more seldom, and stops there."""
     reads.ready_at = time.now + 25
@@ -111,7 +59,7 @@ async def test_a_wait_ends_with_the_finished_batch(
     assert time.pending == 0
 
 
-async def test_a_hint_polls_at_once(waiter: Waiter, reads: FakeReads, time: VirtualTime, access: Access) -> None:
+async def test_a_hint_polls_at_once(waiter: Waiter, reads: FakeReads, time: Any, access: Access) -> None:
     """A webhook ends the pause, however long; no time passes until the batch is read."""
     waiting = asyncio.create_task(waiter.wait(access, "b"))
     reads.ready_at = time.now + 10_000
@@ -119,14 +67,14 @@ async def test_a_hint_polls_at_once(waiter: Waiter, reads: FakeReads, time: Virt
     reads.ready_at = 0
     asked = len(reads.asked)
     waiter.hint("b")
-    await settle()
+    await time.settle()
     assert (await waiting).finished
     assert len(reads.asked) == asked + 1
     assert time.pending == 0
 
 
 async def test_a_hint_wakes_everybody_who_waits(
-    waiter: Waiter, reads: FakeReads, time: VirtualTime, access: Access
+    waiter: Waiter, reads: FakeReads, time: Any, access: Access
 ) -> None:
     """Two waits for one batch both end with one hint; another batch is not woken."""
     reads.ready_at = time.now + 10_000
@@ -134,13 +82,13 @@ async def test_a_hint_wakes_everybody_who_waits(
     await time.advance(1000)
     reads.ready_at = 0
     waiter.hint("b")
-    await settle()
+    await time.settle()
     assert [task.done() for task in waiting] == [True, True, False]
     waiting[2].cancel()
 
 
 async def test_a_hint_during_a_poll_is_not_lost(
-    waiter: Waiter, reads: FakeReads, time: VirtualTime, access: Access
+    waiter: Waiter, reads: FakeReads, time: Any, access: Access
 ) -> None:
     """A webhook that arrives while the answer "queued" is on its way makes the wait look again at once."""
     reads.ready_at = time.now + 10_000
@@ -151,13 +99,13 @@ async def test_a_hint_during_a_poll_is_not_lost(
     waiter.hint("b")
     await reads.begun.wait()
     waiter.hint("b")
-    await settle()
+    await time.settle()
     assert len(reads.asked) == started + 2
     waiting.cancel()
 
 
 async def test_polls_are_dense_after_a_hint(
-    waiter: Waiter, reads: FakeReads, time: VirtualTime, access: Access
+    waiter: Waiter, reads: FakeReads, time: Any, access: Access
 ) -> None:
     """A batch that lags behind its webhook is seen within milliseconds all the same."""
     reads.ready_at = time.now + 10_000
@@ -170,7 +118,7 @@ async def test_polls_are_dense_after_a_hint(
 
 
 async def test_a_hint_that_came_too_early_is_remembered(
-    waiter: Waiter, reads: FakeReads, time: VirtualTime, access: Access
+    waiter: Waiter, reads: FakeReads, time: Any, access: Access
 ) -> None:
     """A webhook that overtakes the answer of the write makes the wait look without any delay."""
     waiter.hint("b")
@@ -180,13 +128,13 @@ async def test_a_hint_that_came_too_early_is_remembered(
 
 
 async def test_an_early_hint_is_forgotten_in_time(
-    waiter: Waiter, reads: FakeReads, time: VirtualTime, access: Access
+    waiter: Waiter, reads: FakeReads, time: Any, access: Access
 ) -> None:
     """Hints for batches that nobody ever waits for do not pile up."""
     waiter.hint("b")
     time.now += EARLY_HINT_SECONDS + 1
     waiting = asyncio.create_task(waiter.wait(access, "b"))
-    await settle()
+    await time.settle()
     assert reads.asked == []
     await time.advance(FLOOR_SECONDS)
     await waiting
@@ -194,7 +142,7 @@ async def test_an_early_hint_is_forgotten_in_time(
 
 @pytest.mark.parametrize("failure", [ModernUnreachable(), ModernRefused(status=404), ModernRefused(status=401)])
 async def test_a_failed_read_does_not_end_the_wait(
-    failure: Exception, waiter: Waiter, reads: FakeReads, time: VirtualTime, access: Access
+    failure: Exception, waiter: Waiter, reads: FakeReads, time: Any, access: Access
 ) -> None:
     """Whatever goes wrong with a read, it is made again, after pauses that grow up to the ceiling."""
     reads.failures = [failure] * 12
@@ -207,7 +155,7 @@ async def test_a_failed_read_does_not_end_the_wait(
 
 
 async def test_the_pause_the_vendor_asks_for_is_kept(
-    waiter: Waiter, reads: FakeReads, time: VirtualTime, access: Access
+    waiter: Waiter, reads: FakeReads, time: Any, access: Access
 ) -> None:
     """After a Retry-After no poll comes earlier, unless a webhook says that it is worth it."""
     reads.failures = [ModernBusy(retry_after_seconds=60.0)]
@@ -219,7 +167,7 @@ async def test_the_pause_the_vendor_asks_for_is_kept(
 
 
 async def test_a_fault_of_the_program_ends_the_wait(
-    waiter: Waiter, reads: FakeReads, time: VirtualTime, access: Access
+    waiter: Waiter, reads: FakeReads, time: Any, access: Access
 ) -> None:
     """What is not the vendor's failure is not waited away."""
     reads.failures = [ZeroDivisionError()]
@@ -230,7 +178,7 @@ async def test_a_fault_of_the_program_ends_the_wait(
 
 
 async def test_a_wait_of_some_age_goes_on_sparsely(
-    waiter: Waiter, reads: FakeReads, time: VirtualTime, access: Access
+    waiter: Waiter, reads: FakeReads, time: Any, access: Access
 ) -> None:
     """After a restart an old batch is looked at once at the start, then as seldom as its age deserves."""
     reads.ready_at = time.now + 10_000
@@ -241,7 +189,7 @@ async def test_a_wait_of_some_age_goes_on_sparsely(
 
 
 async def test_a_clock_that_is_set_back_only_starts_the_schedule_again(
-    reads: FakeReads, time: VirtualTime, access: Access
+    reads: FakeReads, time: Any, access: Access
 ) -> None:
     """When the clock jumps back an hour, the wait polls as in its beginning, not without a pause for an hour."""
     set_back = 0.0
@@ -256,7 +204,7 @@ async def test_a_clock_that_is_set_back_only_starts_the_schedule_again(
 
 
 async def test_a_cancelled_wait_leaves_nothing_behind(
-    waiter: Waiter, reads: FakeReads, time: VirtualTime, access: Access
+    waiter: Waiter, reads: FakeReads, time: Any, access: Access
 ) -> None:
     """Neither a timer nor a listener remains of a wait that was given up."""
     reads.ready_at = time.now + 10_000
@@ -266,7 +214,7 @@ async def test_a_cancelled_wait_leaves_nothing_behind(
     with pytest.raises(asyncio.CancelledError):
         await waiting
     assert time.pending == 0
-    assert waiter._ears == {}
+    assert [watch._ears for watch in waiter._watches.values()] == [{}]
 
 
 async def test_thousands_wait_at_once(access: Access) -> None:
