@@ -2,18 +2,21 @@
 
 A batch travels downwards through the rooms once:
 
-1. `endpoints`      HTTP request → bytes; `senders` says who is calling
+1. `endpoints`      HTTP request → bytes, by `bodies`; `senders` says who is calling
 2. `legacy`         bytes → rows, and refused rows
-3. `organizations`  row → organization
-4. `mapping`        row → modern object, and what was not carried over
-5. `plan`           rows → calls, in the order their dependencies allow
-6. `journal`        batch and intents → it is ours now (or: seen before, join or replay)
-7. `submission`     call → modern batch → per-row outcomes, by way of `modern` and, in doubt, `reconcile`
-8. `folding`        rows and outcomes → reply, in the caller's order
-9. `legacy`, `endpoints`  reply → HTTP
+3. `identity`       rows → what makes the batch the same again: new, join or replay
+4. `organizations`  row → organization
+5. `mapping`        row → modern object, and what was not carried over
+6. `plan`           rows → calls, in the order their dependencies allow
+7. `journal`        batch and intents → it is ours now
+8. `submission`     call → modern batch → per-row outcomes, by `gates`, `modern`, `verdicts` and, in doubt, `reconcile`
+9. `folding`        rows and outcomes → reply, in the caller's order, stored with the last verdict
+10. `lobby`, `endpoints`  reply, or what is known at the deadline → HTTP
 
-`pipeline` introduces the rooms to each other; they do not know one another. `app` puts everything together;
-`sandbox` stands in for the modern API and imports nothing of the rest.
+`pipeline` takes batches in and answers; `workshop` works them, each by `work`, whether anybody waits or not; both
+introduce the rooms to each other, which do not know one another. `housekeeping` takes over what a dead replica left and
+carries out operators' `orders`. `app` puts everything together, `server` runs it; `sandbox` stands in for the modern
+API and imports nothing of the rest.
 """
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

@@ -63,7 +63,7 @@ class LiveCall:
             submitted_at=submitted_at,
             modern_batch=modern_batch or self.record.modern_batch,
         )
-        return LiveCall(record, self.draft, self.tried), change
+        return replace(self, record=record), change
 
 
 def learn(call: LiveCall, outcomes: Outcomes) -> list[Claim]:

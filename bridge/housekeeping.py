@@ -46,9 +46,9 @@ class Housekeeping:
 
     async def _make_rounds(self) -> None:
         while True:
+            self._hurry.clear()  # before the duties: an order that comes in the middle of them begins another round
             await _endure(self._workshop.take_over)
             await _endure(self._workshop.carry_out_orders)
-            self._hurry.clear()
             try:
                 async with asyncio.timeout(self._round_seconds):
                     await self._hurry.wait()

@@ -54,33 +54,37 @@ class Lobby:
         `look` is asked at first, whenever `stir` tells of the batch, and every `look_seconds`.
         """
         with self._sit(batch_id) as seat:
-            while (reply := await look()) is None:
+            while True:
+                stir = seat.stir  # before the look: what is told while we look must not be missed
+                if (reply := await look()) is not None:
+                    return reply
                 left = until - self._clock()
                 if self._closing or left <= 0:
                     return None
-                await asyncio.wait({seat.stir}, timeout=min(left, self._look_seconds))
-                if seat.stir.done():
-                    seat.stir = asyncio.get_running_loop().create_future()
-        return reply
+                await asyncio.wait({stir}, timeout=min(left, self._look_seconds))
 
     def stir(self, batch_id: str) -> None:
         """Have those who wait for a batch look now."""
-        seat = self._seats.get(batch_id)
-        if seat is not None and not seat.stir.done():
+        if seat := self._seats.get(batch_id):
             seat.stir.set_result(None)
+            seat.stir = asyncio.get_running_loop().create_future()
 
     async def clear(self, seconds: float) -> None:
         """Wait until every caller has gone; after so many seconds they get what is known by then."""
         try:
             async with asyncio.timeout(seconds):
-                await self._empty.wait()
+                await self._wait_until_empty()
         except TimeoutError:
             self._closing = True
             for batch_id in list(self._seats):
                 self.stir(batch_id)
             with suppress(TimeoutError):
                 async with asyncio.timeout(LAST_WORD_SECONDS):
-                    await self._empty.wait()
+                    await self._wait_until_empty()
+
+    async def _wait_until_empty(self) -> None:
+        while self._inside:  # a caller leaves for a moment between giving its batch and waiting for the answer
+            await self._empty.wait()
 
     @contextmanager
     def _sit(self, batch_id: str) -> Iterator[_Seat]:

@@ -29,14 +29,15 @@ def carry_out(stored: StoredBatch, order: Order, at: float, new_id: Callable[[],
     A resend goes for whole calls: the rows of a call arrived together or not at all, so a word on some of them would
     be a guess about the others.
     """
-    in_doubt = _rows_in_doubt(stored)
-    settled = [address for rows in in_doubt.values() for address in rows if address in set(order.rows)]
-    if missing := [str(address) for address in order.rows if address not in settled]:
-        return CarriedOut([], f"nothing done: not in doubt any more: {', '.join(missing)}")
+    in_doubt, named = _rows_in_doubt(stored), set(order.rows)
+    settled = [address for rows in in_doubt.values() for address in rows if address in named]
+    if missing := named.difference(settled):
+        places = ", ".join(str(address) for address in order.rows if address in missing)
+        return CarriedOut([], f"nothing done: not in doubt any more: {places}")
     changes: list[Change] = []
     for call in stored.calls:
         rows = in_doubt.get(call.id, [])
-        chosen = [address for address in rows if address in set(order.rows)]
+        chosen = [address for address in rows if address in named]
         if not chosen:
             continue
         if order.settlement is Settlement.RESEND:

@@ -42,7 +42,6 @@ class Ticket:
     batch: Work | BatchRecord
     """The work here, or the record of a batch that is finished or worked by another replica."""
     deadline: float
-    offline: bool
     replayed: bool
 
 
@@ -85,23 +84,27 @@ class Pipeline:
         """
         if self._draining:
             raise CannotTakeNow(STOPPING, retry_after_seconds=30)
-        deadline = self._clock() + sender.hold_seconds
+        began = self._clock()
         with self._lobby.visit():
             envelope = split(body)
             content = await fingerprint(envelope)
             identity = identify(sender, envelope.batchid, content, self._new_id)
             batch, replayed = await self._recognize_or_take(_Asked(sender, envelope, body, identity, content))
-        return Ticket(batch, deadline, envelope.offline, replayed)
+        return Ticket(batch, began if envelope.offline else began + sender.hold_seconds, replayed)
 
     async def redeem(self, ticket: Ticket) -> Answer:
         """Wait until the batch ends, its caller's patience does, or the bridge must stop; answer what is known then."""
         batch = ticket.batch
         batch_id = batch.record.id if isinstance(batch, Work) else batch.id
-        reply = None
         with self._lobby.visit():
-            if not ticket.offline and not self._workshop.is_parked(batch):
-                reply = await self._lobby.wait(batch_id, ticket.deadline, partial(self._workshop.look, batch))
+            reply = await self._lobby.wait(batch_id, ticket.deadline, partial(self._look, batch))
             return Answer(reply or await self._workshop.interim(batch), batch_id, ticket.replayed)
+
+    async def _look(self, batch: Work | BatchRecord) -> bytes | None:
+        """Return the answer that a caller need not wait for any longer, if there is one."""
+        if self._workshop.is_parked(batch):
+            return await self._workshop.interim(batch)
+        return await self._workshop.look(batch)
 
     async def _recognize_or_take(self, asked: _Asked) -> tuple[Work | BatchRecord, bool]:
         """Return the batch, and whether it was known before: at work here, finished, or worked elsewhere."""

@@ -76,7 +76,8 @@ class Submitter:
         self._sleep = sleep
         self._chance = chance or random.Random()  # noqa: S311 - jitter, not a secret
         self._gates = gates
-        self._under_way: set[str] = set()
+        self._under_way: dict[str, str] = {}
+        """Calls that are being sent, or whose answer is not written down yet, and their batches."""
         self._quiet = asyncio.Event()
         self._quiet.set()
         self._stopping = False
@@ -97,6 +98,12 @@ class Submitter:
 
     async def carry(self, call: LiveCall) -> Outcomes:
         """Bring a journalled call to its end from whatever state it is in; rows left out of the result are in doubt."""
+        try:
+            return await self._carry(call)
+        finally:
+            self._note_arrival(call.id)  # however it ended: nobody will write its answer down any more
+
+    async def _carry(self, call: LiveCall) -> Outcomes:
         state = call.record.state
         if state is CallState.PLANNED:
             return await self._submit(call)
@@ -107,6 +114,10 @@ class Submitter:
         if state in {CallState.SUBMITTING, CallState.IN_DOUBT}:
             return await self._settle(replace(call, tried=True))
         return {}
+
+    def is_sending(self, batch_id: str) -> bool:
+        """Tell whether a call of this batch is being sent, or its answer not written down yet."""
+        return batch_id in self._under_way.values()
 
     # --- sending ---------------------------------------------------------------------------------------------------
 
@@ -121,7 +132,7 @@ class Submitter:
                 return await self._give_up(call, answer.why)
             call = await self._move(call, CallState.PLANNED, why=answer.why)
             log.warning(Event.CALL_NOT_TAKEN, call=call.id, batch=call.record.batch_id, why=answer.why)
-            if answer.retry_after_seconds is None:
+            if not answer.retry_after_seconds:  # else its gate is held for so long
                 await self._sleep(pause * self._chance.uniform(0.5, 1.0))
                 pause = min(pause * 2, BACKOFF_CEILING_SECONDS)
 
@@ -131,7 +142,7 @@ class Submitter:
         gate = self._gates.of(organization)
         async with gate.passage():
             await self._wait_until_allowed()
-            self._under_way.add(call.id)
+            self._under_way[call.id] = call.record.batch_id
             self._quiet.clear()
             call = await self._move(call, CallState.SUBMITTING)
             if not self._journal.may_send(SEND_MARGIN_SECONDS):
@@ -297,9 +308,12 @@ class Submitter:
         """Make a step of a call durable, and note that it is not under way any more unless it was just begun."""
         await self._journal.write(*changes)
         if call.record.state is not CallState.SUBMITTING:
-            self._under_way.discard(call.id)
-            if not self._under_way:
-                self._quiet.set()
+            self._note_arrival(call.id)
+
+    def _note_arrival(self, call_id: str) -> None:
+        self._under_way.pop(call_id, None)
+        if not self._under_way:
+            self._quiet.set()
 
     async def _finish(
         self, call: LiveCall, decided: Iterable[Outcome], *, after: CallState = CallState.DONE, why: str
@@ -313,7 +327,7 @@ class Submitter:
 
 def _tell(gate: Gate, answer: Answer) -> None:
     """Let the organization's gate know how its write fared."""
-    if isinstance(answer, NotTaken) and answer.retry_after_seconds is not None:
+    if isinstance(answer, NotTaken) and answer.retry_after_seconds:
         gate.hold(answer.retry_after_seconds)
     elif isinstance(answer, NotTaken | Unknown):
         gate.failed()

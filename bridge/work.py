@@ -121,6 +121,10 @@ class Worker:
             calls += [self._prepare(work, lane[0]) for lane in lanes]
         return calls
 
+    def is_sending(self, work: Work) -> bool:
+        """Tell whether a write of this batch is under way, which would be in doubt if it were cut off."""
+        return self._submitter.is_sending(work.record.id)
+
     async def run(self, work: Work) -> None:
         """Work every organization's rows side by side; rows undecided afterwards are in doubt, or wait for such."""
         organizations = {row.organization for row in work.planned}

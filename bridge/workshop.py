@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Protocol
 
 from bridge.batch import Address, Outcome, Verdict
 from bridge.calls import Outcomes
-from bridge.errors import CannotTakeNow, TooManyBatches
+from bridge.errors import BridgeError, CannotTakeNow, TooManyBatches
 from bridge.intake import Desk
 from bridge.journal import (
     BatchRecord,
@@ -86,18 +86,21 @@ class Workshop:
         self._limits = limits
         self._clock = clock
         self._new_id = new_id
-        self._works: dict[tuple[str, str], Work] = {}
+        self._works: dict[str, Work] = {}
+        self._by_identity: dict[tuple[str, str], Work] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._open_rows = 0
         self._open_by_sender: Counter[str] = Counter()
         self._stranded: dict[str, str] = {}
         """Why a batch that is ours cannot be worked until the operator mends the mappings."""
+        self._orphans: dict[str, None] = {}
+        """Batches that are ours already, but not at work yet."""
 
     # --- what is open ----------------------------------------------------------------------------------------------
 
     def find(self, sender: str, identity: str) -> Work | None:
         """Return the open batch with this identity, if it is at work here."""
-        return self._works.get((sender, identity))
+        return self._by_identity.get((sender, identity))
 
     @property
     def open_batches(self) -> int:
@@ -121,12 +124,15 @@ class Workshop:
             raise CannotTakeNow("the bridge is full: send the same batch again later", retry_after_seconds=15)
 
     def _keep(self, work: Work) -> None:
-        self._works[work.key] = work
+        self._works[work.record.id] = self._by_identity[work.key] = work
         self._open_rows += len(work.rows)
         self._open_by_sender[work.record.sender] += 1
 
     def _drop(self, work: Work) -> None:
-        if self._works.pop(work.key, None) is not None:
+        if self._by_identity.get(work.key) is work:
+            del self._by_identity[work.key]
+        if self._works.get(work.record.id) is work:  # else it was dropped before, and the batch may be at work anew
+            del self._works[work.record.id]
             self._open_rows -= len(work.rows)
             self._open_by_sender[work.record.sender] -= 1
 
@@ -137,8 +143,10 @@ class Workshop:
     ) -> None:
         """Journal a batch and its first intents in one transaction, then set it going.
 
-        Raises IdentityTaken, or CannotTakeNow when the journal cannot be written: then nothing was taken.
+        Raises IdentityTaken, TooManyBatches, or CannotTakeNow when the bridge is full or the journal cannot be written:
+        then nothing was taken.
         """
+        self.refuse_when_full(work.record.sender, len(work.rows))  # others may have come in while this one was read
         self._keep(work)
         work.calls = self._worker.first_calls(work)
         opening = OpenBatch(replace(work.record, payload=payload), rows, supersedes)
@@ -155,16 +163,32 @@ class Workshop:
 
     async def take_over(self) -> None:
         """Take up every open batch that nobody works: after a start, or when another replica died."""
-        for batch_id in await self._store.take_over():
+        self._orphans |= dict.fromkeys(await self._store.take_over())
+        for batch_id in list(self._orphans):
+            await self._take_up(batch_id)
+            del self._orphans[batch_id]
+
+    async def _take_up(self, batch_id: str) -> None:
+        """Set a batch of ours going; raises CannotTakeNow when the store cannot be read: the next round repeats it."""
+        try:
             stored = await self._store.load(batch_id)
             if stored is not None:
                 await self._reopen(stored)
+        except BridgeError:
+            raise
+        except Exception:
+            # a batch that cannot be read must not keep the others waiting, nor the bridge from starting
+            log.exception(Event.UNEXPECTED, batch=batch_id)
+            self._spawn(f"{batch_id} at rest", self._rest(batch_id))
 
     async def _reopen(self, stored: StoredBatch) -> None:
         """Set a batch going as the journal remembers it; one whose profile has changed too much must wait for it."""
         batch = stored.batch
+        attempts = await self._store.attempts(batch.id)
+        if work := self._works.get(batch.id):
+            await self._stop(work)  # it was lost to others for a while, and does not know yet
         try:
-            work = reopen(stored, await self._store.attempts(batch.id), self._desk_of(batch))
+            work = reopen(stored, attempts, self._desk_of(batch))
         except CannotTakeNow as reason:
             log.error(Event.BATCH_PARKED, batch=batch.id, why=str(reason))  # noqa: TRY400 - the way there is no news
             self._stranded[batch.id] = str(reason)
@@ -182,11 +206,13 @@ class Workshop:
     # --- working ---------------------------------------------------------------------------------------------------
 
     def _start(self, work: Work) -> None:
-        batch_id = work.record.id
         work.closing = partial(self._close, work)
-        task = asyncio.get_running_loop().create_task(self._see_through(work))
-        self._tasks[batch_id] = task
-        task.add_done_callback(lambda done: self._tasks.pop(batch_id) if self._tasks.get(batch_id) is done else None)
+        self._spawn(work.record.id, self._see_through(work))
+
+    def _spawn(self, name: str, doing: Coroutine[None, None, None]) -> None:
+        task = asyncio.get_running_loop().create_task(doing)
+        self._tasks[name] = task
+        task.add_done_callback(lambda done: self._tasks.pop(name) if self._tasks.get(name) is done else None)
 
     async def _see_through(self, work: Work) -> None:
         """Work a batch until every row is decided, store the reply, and have its callers look."""
@@ -207,14 +233,18 @@ class Workshop:
             log.exception(Event.UNEXPECTED, batch=batch_id)
             self._drop(work)
             work.lost = True
-            asyncio.get_running_loop().call_later(SECOND_CHANCE_SECONDS, self._give_second_chance, batch_id)
+            self._spawn(f"{batch_id} at rest", self._rest(batch_id))
         self._lobby.stir(batch_id)
 
-    def _give_second_chance(self, batch_id: str) -> None:
-        """Let the next round take a batch up again that a fault of the program stopped."""
-        task = asyncio.get_running_loop().create_task(self._store.let_go(batch_id))
-        self._tasks[f"{batch_id} let go"] = task
-        task.add_done_callback(lambda _: self._tasks.pop(f"{batch_id} let go", None))
+    async def _rest(self, batch_id: str) -> None:
+        """Give a batch up that a fault of the program stopped, a while later; whoever looks next takes it up again."""
+        await asyncio.sleep(SECOND_CHANCE_SECONDS)
+        if batch_id in self._works:
+            return  # an operator's order has set it going meanwhile
+        try:
+            await self._store.let_go(batch_id)
+        except BridgeError:
+            self._orphans[batch_id] = None  # it is still ours: the next round here takes it up
 
     async def _close(self, work: Work, outcomes: Outcomes) -> Sequence[Change]:
         """Store the answer in the same step as the last verdict (durability, rule 7); other calls add nothing."""
@@ -281,8 +311,9 @@ class Workshop:
 
     async def _carry_out(self, order: Order) -> None:
         """Stop the batch's work, write down what the order means, and go on from there."""
-        work = next((work for work in self._works.values() if work.record.id == order.batch_id), None)
-        if work is not None:
+        if work := self._works.get(order.batch_id):
+            if self._worker.is_sending(work):
+                return  # a write that is cut off would be in doubt as well: the next round comes soon
             await self._stop(work)
         stored = await self._store.load(order.batch_id)
         if stored is None:

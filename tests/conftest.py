@@ -67,6 +67,9 @@ class Server(Databases):
         self.start()
         super().__init__(f"postgresql://postgres@/postgres?host={self.folder}&port={self.port}")
 
+    def drop(self, url: str) -> None:
+        """Leave it: it goes with the server, and dropping one by one would cost a checkpoint each."""
+
     def start(self) -> None:
         """Start the server, and wait until it takes connections."""
         options = f"-k {self.folder} -p {self.port} -h 127.0.0.1 -c max_connections=200"

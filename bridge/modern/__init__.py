@@ -8,10 +8,11 @@ No I/O, in payload order:
 - `results`      a modern batch; `correlation` ties its entries to the rows of the call
 - `lists`        pages of batches, invoices and cases
 - `webhooks`     signature and content of a webhook
-- `schedule`     when to poll
+- `schedule`     when to poll, and how much of it is allowed
 - `reading`, `faults`  undocumented JSON and error texts, read tolerantly
 - `tokens`       one token per credential, one request at a time
 
-I/O: `client` (writes, reads), `waiting` (poll or webhook, whichever comes first), and `failures`, the one table that
-says what a broken exchange means.
+I/O: `client` (writes, reads), `waiting` (poll or webhook, whichever comes first; `watch` decides who polls next in an
+organization, `ears` hear it, `listing` knows how far the list of batches can be relied on), and `failures`, the one
+table that says what a broken exchange means.
 """

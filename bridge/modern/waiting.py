@@ -5,8 +5,9 @@ How many requests that takes, for each organization:
 - fewer than 8 batches (`watch.CROWD`): each is polled by itself, about sqrt(2·t / 20 ms) times in its first t seconds
   (50 in 25 seconds, 600 in an hour), and once per ceiling later;
 - from 8 on, one look at the list serves all whose polls fall together, and all polls share an allowance: at most 100
-  at once and 10 a second in the long run, so 36,100 in any hour **however many batches are pending**. What the
-  schedule asks for stays far below it: 2,000 batches (20 pages of the list) pending for an hour take about 7,000;
+  at once and 10 a second in the long run, so about 36,000 in an hour **however many batches are pending**. While the
+  list serves, the schedule stays far below that: 20 batches pending for an hour take 1,200 requests, 2,000 of them
+  (20 pages of the list) 13,500, where single polls would take 1.2 million;
 - on top of that, a batch costs its first poll and the one that reads its result, and one for every webhook.
 
 Who polls when is decided in `watch`; here polls are made, and what comes of them is noted.

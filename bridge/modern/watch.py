@@ -14,7 +14,7 @@ from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from functools import partial
-from heapq import nlargest
+from heapq import nlargest, nsmallest
 
 from bridge.errors import ModernRefused, VendorError
 from bridge.modern.ears import Cue, Ear, Timer
@@ -32,6 +32,8 @@ MOST_PAGES = 20
 SMALLEST_PAGE, LARGEST_PAGE = 20, 100
 POLLS_PER_SECOND = 10.0
 POLLS_AFTER_A_LULL = 100.0
+FEWEST_TURNS = 2
+"""How many polls to save up for when the allowance is used up: one for the young, one for the old."""
 SLACK_SECONDS = 0.001
 """How early a timer may go off (event loops count in milliseconds)."""
 SIGHTED_AT_A_TIME = 32
@@ -128,7 +130,7 @@ class Watch:
     def note_failed(self, ear: Ear, pause_seconds: float) -> None:
         """Note that a poll of its own failed, and when to make the next one."""
         ear.asked_at = ear.looked_at = self._clock()
-        ear.pause_seconds = pause_seconds
+        ear.pause_seconds = max(pause_seconds, FLOOR_SECONDS)
 
     def note_finished(self, ear: Ear) -> None:
         """Note that a poll of its own found this batch finished."""
@@ -153,7 +155,7 @@ class Watch:
         self._maybe_look(scheduled, now)
         due = [ear for ear in scheduled if ear.due_at <= now + SLACK_SECONDS]
         if self._is_crowded:
-            due = nlargest(int(self._allowance.left()), due, key=lambda ear: ear.ripeness(now))
+            due = _choose(due, max(int(self._allowance.left()), 0))
             self._allowance.spend(len(due))
         for ear in due:
             ear.tell(Cue.TURN)
@@ -169,7 +171,7 @@ class Watch:
         if due_at is None:
             return
         now = self._clock()
-        pause = max(due_at - now, self._allowance.seconds_until(1) if self._is_crowded else 0.0)
+        pause = max(due_at - now, self._allowance.seconds_until(FEWEST_TURNS) if self._is_crowded else 0.0)
         self._timer_at = now + pause
         self._timer = self._call_later(pause, self._take_turns)
 
@@ -255,3 +257,12 @@ class Watch:
         self._allowance.spend(len(checked))
         for ear in checked:
             ear.tell(Cue.TURN)
+
+
+def _choose(due: list[Ear], allowed: int) -> list[Ear]:
+    """Return who polls where not all may: one half the youngest, so that they are quick, the other the longest due."""
+    if len(due) <= allowed:
+        return due
+    young = set(nsmallest((allowed + 1) // 2, due, key=lambda ear: (-ear.began, ear.due_at)))
+    others = [ear for ear in due if ear not in young]
+    return [*young, *nsmallest(allowed - len(young), others, key=lambda ear: ear.due_at)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import http.client
+import itertools
 import json
 import os
 import random
@@ -24,6 +25,7 @@ import aiohttp
 import pytest
 
 from bridge.sandbox import Running, SandboxOptions, running
+from bridge.sandbox.lifecycle import Pace
 
 ROOT = Path(__file__).resolve().parents[2]
 ORG_A = "3fa85f64-5717-4562-b3fc-2c963f66afa6"
@@ -39,7 +41,7 @@ drain_seconds = {drain_seconds}
 max_body_mb = {max_body_mb}
 
 [storage]
-url = "sqlite:///{storage}"
+url = "{storage_url}"
 
 [modern]
 base_url = "{sandbox}/collection/v1"
@@ -48,6 +50,7 @@ webhook_secrets = ["hook-secret"]
 settle_seconds = {settle_seconds}
 request_timeout_seconds = {request_timeout_seconds}
 poll_ceiling_seconds = {poll_ceiling_seconds}
+{modern}
 
 [mappings]
 folder = "{mappings}"
@@ -74,6 +77,7 @@ DEFAULTS: dict[str, object] = {
     "settle_seconds": 0.4,
     "request_timeout_seconds": 1.5,
     "poll_ceiling_seconds": 0.5,
+    "modern": "",  # further lines of this table
     "hold_seconds": 20,
     "mappings": ROOT / "mappings",
     "sandbox": "http://127.0.0.1:9",  # nobody listens there
@@ -188,10 +192,11 @@ def free_port() -> Callable[[], int]:
 
 def _launcher(folder: Path) -> Iterator[Callable[..., Any]]:
     mine: list[Command] = []
+    numbers = itertools.count()
 
     def launch(*arguments: str, port: int = 0) -> Command:
         """Start `bridge` with these arguments; with a port, wait until it answers there."""
-        output = folder / f"output-{len(mine)}.log"
+        output = folder / f"output-{next(numbers)}.log"
         command = Server(arguments, output, port=port) if port else Command(arguments, output)
         mine.append(command)
         command.open() if isinstance(command, Server) else command.start()
@@ -230,11 +235,13 @@ def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.Tes
 
 @pytest.fixture(scope="session")
 def write_config() -> Callable[..., Path]:
-    """Write a configuration into a folder; settings by keyword."""
+    """Write a configuration into a folder; settings by keyword. `storage` names a file, `storage_url` any journal."""
 
-    def write(folder: Path, **settings: object) -> Path:
-        path = folder / "bridge.toml"
-        path.write_text(CONFIG.format(**({"port": 1} | DEFAULTS | settings)), encoding="utf-8")
+    def write(folder: Path, file: str = "bridge.toml", **settings: object) -> Path:
+        path = folder / file
+        chosen = {"port": 1} | DEFAULTS | settings
+        filled = {"storage_url": f"sqlite:///{chosen['storage']}"} | chosen
+        path.write_text(CONFIG.format(**filled), encoding="utf-8")
         return path
 
     return write
@@ -262,17 +269,23 @@ class Reply:
 
 @dataclass(frozen=True)
 class Site:
-    """A bridge process with its sandbox and a caller."""
+    """One bridge process, or several replicas on one journal, with their sandbox and a caller."""
 
-    bridge: Server
+    bridges: tuple[Server, ...]
     config: Path
     sandbox: Running
     session: aiohttp.ClientSession
 
-    async def post(self, batch: dict[str, Any], **headers: str) -> Reply:
-        """Send one legacy batch, once. Raises one of BREAKS when the bridge dies meanwhile."""
+    @property
+    def bridge(self) -> Server:
+        """The only bridge, or the first replica."""
+        return self.bridges[0]
+
+    async def post(self, batch: dict[str, Any], at: Server | None = None, **headers: str) -> Reply:
+        """Send one legacy batch, once, to the first replica or to another. Raises one of BREAKS when it dies meanwhile."""
+        url = (at or self.bridge).url + "/webapi/api/Batch"
         sent = {"Authorization": "Bearer token1", **headers}
-        async with self.session.post(self.bridge.url + "/webapi/api/Batch", json=batch, headers=sent) as response:
+        async with self.session.post(url, json=batch, headers=sent) as response:
             body = await response.json(content_type="application/json")
             return Reply(response.status, {key.lower(): value for key, value in response.headers.items()}, body)
 
@@ -285,22 +298,37 @@ class Site:
         self.bridge.send(number)
         await asyncio.to_thread(self.bridge.wait, 20)
 
-    async def ledger(self) -> dict[str, Any]:
-        """Return what `bridge ledger --json` says after checking that it balances."""
+    async def ping(self, bridge: Server) -> int:
+        """Return the status that a load balancer sees."""
+        async with self.session.get(bridge.url + "/webapi/api/Ping") as response:
+            return response.status
+
+    async def command(self, *arguments: str) -> str:
+        """Run `bridge … --config`, as an operator would; return what it prints."""
         told = await asyncio.to_thread(
             subprocess.run,
-            [sys.executable, "-m", "bridge", "ledger", "--json", "--config", str(self.config)],
+            [sys.executable, "-m", "bridge", *arguments, "--config", str(self.config)],
             capture_output=True,
-            timeout=30,
+            timeout=60,
             check=False,
             cwd=ROOT,
             env=_environ(),
         )
         assert told.returncode == 0, told.stderr.decode()
-        ledger: dict[str, Any] = json.loads(told.stdout)
+        return told.stdout.decode()
+
+    async def ledger(self) -> dict[str, Any]:
+        """Return what `bridge ledger --json` says after checking that it balances."""
+        ledger: dict[str, Any] = json.loads(await self.command("ledger", "--json"))
         assert ledger["unaccounted"] == []
         assert ledger["accepted"] == ledger["final"] + ledger["pending"] + ledger["in_doubt"]
         return ledger
+
+    def release(self) -> None:
+        """Let every modern batch that is held finish at the next look."""
+        for account in self.sandbox.state.accounts.values():
+            for held in account.batches:
+                held.pace = Pace(after_polls=0)
 
     def asked(self, operation: str) -> list[Any]:
         """Return what the sandbox was asked for, oldest first."""
@@ -329,18 +357,46 @@ OpenSite = Callable[..., AbstractAsyncContextManager[Site]]
 
 
 @pytest.fixture
-def open_site(tmp_path: Path, launch: Callable[..., Server], write_config: Callable[..., Path]) -> OpenSite:
-    """Return a function that starts a sandbox here and a bridge process beside it; settings by keyword."""
+def store(request: pytest.FixtureRequest) -> str:
+    """The store that the bridges of a test keep their journal in; parametrize it indirectly for another."""
+    return str(getattr(request, "param", "sqlite"))
+
+
+@pytest.fixture
+def journal(store: str, request: pytest.FixtureRequest) -> dict[str, object]:
+    """The settings that name an empty journal in the chosen store."""
+    return {"storage_url": request.getfixturevalue("postgres_url")} if store == "postgres" else {}
+
+
+@pytest.fixture
+def open_site(
+    tmp_path: Path, launch: Callable[..., Server], write_config: Callable[..., Path], journal: dict[str, object]
+) -> OpenSite:
+    """Return a function that starts a sandbox here and bridge processes beside it; settings by keyword.
+
+    The sandbox sends its webhooks to the replica number `hooks_to`, or to nobody.
+    """
 
     @asynccontextmanager
-    async def opened(**settings: object) -> AsyncIterator[Site]:
+    async def opened(*, replicas: int = 1, hooks_to: int | None = None, **settings: object) -> AsyncIterator[Site]:
+        ports = [_free_port() for _ in range(replicas)]
+        hooks = "" if hooks_to is None else f"http://127.0.0.1:{ports[hooks_to]}/hooks/amili"
+        options = SandboxOptions(port=0, log_size=100_000, webhook_url=hooks, webhook_secret="hook-secret")
         async with AsyncExitStack() as stack:
-            sandbox = await stack.enter_async_context(running(SandboxOptions(port=0, log_size=100_000)))
-            port = _free_port()
-            config = write_config(tmp_path, port=port, sandbox=sandbox.url, **settings)
-            bridge = await asyncio.to_thread(launch, "serve", "--config", str(config), port=port)
+            sandbox = await stack.enter_async_context(running(options))
+            configs = [
+                write_config(
+                    tmp_path, f"bridge-{number}.toml", port=port, sandbox=sandbox.url, **(journal | settings)
+                )
+                for number, port in enumerate(ports)
+            ]
+            starting = (
+                asyncio.to_thread(launch, "serve", "--config", str(config), port=port)
+                for config, port in zip(configs, ports, strict=True)
+            )
+            bridges = await asyncio.gather(*starting)
             session = await stack.enter_async_context(aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(60)))
-            yield Site(bridge, config, sandbox, session)
+            yield Site(tuple(bridges), configs[0], sandbox, session)
 
     return opened
 

@@ -29,6 +29,9 @@ CONFIG = """
 [server]
 drain_seconds = {drain_seconds}
 max_open_batches = {max_open_batches}
+max_open_batches_per_sender = {max_open_batches_per_sender}
+max_open_rows = {max_open_rows}
+max_reading_mb = {max_reading_mb}
 max_body_mb = 4
 
 [storage]
@@ -41,6 +44,9 @@ settle_seconds = {settle_seconds}
 request_timeout_seconds = {request_timeout_seconds}
 webhook_secrets = {webhook_secrets}
 max_rows_per_call = {max_rows_per_call}
+concurrency_per_organization = {concurrency_per_organization}
+failures_to_break = {failures_to_break}
+break_seconds = {break_seconds}
 
 [mappings]
 folder = "{mappings}"
@@ -90,9 +96,15 @@ bearer = "token-nowindow"
 DEFAULTS: dict[str, object] = {
     "drain_seconds": 2,
     "max_open_batches": 50,
+    "max_open_batches_per_sender": 50,
+    "max_open_rows": 250_000,
+    "max_reading_mb": 256,
     "settle_seconds": 0.3,
     "request_timeout_seconds": 2,
     "max_rows_per_call": 500,
+    "concurrency_per_organization": 4,
+    "failures_to_break": 5,
+    "break_seconds": 1,
     "webhook_secrets": '["hook-secret"]',
     "hold_seconds": 20,
 }

@@ -95,13 +95,37 @@ def test_settings_and_variables_exist(document: str) -> None:
     assert sorted(named - known) == []
 
 
+LEVELS = {"info": "info", "warning": "warning", "error": "error", "exception": "error"}
+
+
 def written_events() -> dict[str, set[str]]:
-    """Return the levels at which each log event is written somewhere in the code."""
+    """Return the levels at which each log event is written somewhere in the code, also by way of a variable."""
     events: dict[str, set[str]] = {"library_message": {"warning", "error"}}
     for path in (ROOT / "bridge").rglob("*.py"):
-        for level, name in re.findall(r"log\.(\w+)\(\s*Event\.(\w+)", path.read_text(encoding="utf-8")):
-            events.setdefault(name.lower(), set()).add("error" if level == "exception" else level)
+        for function in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef):
+                for level, name in events_of(function):
+                    events.setdefault(name.lower(), set()).add(level)
     return events
+
+
+def events_of(function: ast.AST) -> Iterator[tuple[str, str]]:
+    """Yield level and event of everything a function logs."""
+    nodes = list(ast.walk(function))
+    variables = {
+        target.id: node.value
+        for node in nodes
+        if isinstance(node, ast.Assign)
+        for target in node.targets
+        if isinstance(target, ast.Name)
+    }
+    for node in nodes:
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.args:
+            said = node.args[0]
+            said = variables.get(said.id, said) if isinstance(said, ast.Name) else said
+            for part in ast.walk(said) if node.func.attr in LEVELS else ():
+                if isinstance(part, ast.Attribute) and isinstance(part.value, ast.Name) and part.value.id == "Event":
+                    yield LEVELS[node.func.attr], part.attr
 
 
 def test_the_events_table_is_complete_and_true() -> None:

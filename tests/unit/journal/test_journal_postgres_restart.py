@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
 import asyncpg
@@ -19,6 +19,8 @@ from bridge.journal.postgres.connections import Connection
 if TYPE_CHECKING:
     from tests.conftest import Server
     from tests.unit.journal.conftest import Make
+
+Until = Callable[[Callable[[], bool]], Awaitable[None]]
 
 FIRST = Address("invoice", 0)
 
@@ -163,7 +165,7 @@ async def test_two_replicas_outlive_many_restarts(
 
 
 async def test_while_the_server_is_down_new_work_is_refused_at_once(
-    journal: PostgresJournal, postgres_server: Server, make: Make
+    journal: PostgresJournal, postgres_server: Server, make: Make, until: Until
 ) -> None:
     """Callers are not held for a server that is not there; when it is back, everything goes on."""
     await journal.write(make.opening())
@@ -175,15 +177,16 @@ async def test_while_the_server_is_down_new_work_is_refused_at_once(
         assert time.monotonic() - began < 1.0
     with pytest.raises(CannotTakeNow):
         await journal.load("b1")
+    finds = [journal.find("ERP-1", f"batchid:b{number}") for number in range(3)]
+    found = await asyncio.gather(*finds, return_exceptions=True)
+    assert [type(each) for each in found] == [CannotTakeNow] * 3
     with pytest.raises(CannotTakeNow):
         await journal.take_over()
     assert not journal.may_send(0)
     postgres_server.start()
     await journal.write(make.opening("b4"))
     assert await journal.open_batches() == ["b1", "b4"]
-    async with asyncio.timeout(5):
-        while not journal.may_send(1.0):
-            await asyncio.sleep(0.02)
+    await until(lambda: journal.may_send(1.0))
     assert await journal.take_over() == []
 
 

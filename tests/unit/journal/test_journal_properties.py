@@ -8,9 +8,18 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from hypothesis import given, settings
+import pytest
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, multiple, precondition, rule
+from hypothesis.stateful import (
+    Bundle,
+    RuleBasedStateMachine,
+    invariant,
+    multiple,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 
 from bridge.batch import OBJECTNAMES, TRANSITIONS, Address, CallState, Outcome, Verdict
 from bridge.journal import (
@@ -19,6 +28,7 @@ from bridge.journal import (
     Change,
     DecideRows,
     FinishBatch,
+    Journal,
     MoveCall,
     OpenBatch,
     PlanCall,
@@ -26,6 +36,7 @@ from bridge.journal import (
     StaleCall,
 )
 from bridge.journal.addresses import read_addresses, render_addresses
+from bridge.journal.postgres import open_postgres_journal
 from bridge.journal.sqlite import open_sqlite_journal
 from bridge.journal.sqlite.bulk import execute_many, query_many
 
@@ -65,15 +76,25 @@ class Life(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.folder = tempfile.TemporaryDirectory()
         self.loop = asyncio.Runner()
-        self.path = Path(self.folder.name) / "bridge.db"
-        self.journal = open_sqlite_journal(self.path)
+        self.prepare()
+        self.journal = self.loop.run(self.open_journal())
         self.taken = 0
         self.rows: dict[str, dict[Address, Verdict]] = {}
         self.tied: dict[tuple[str, Address], str] = {}
         self.states: dict[str, CallState] = {}
         self.finished: set[str] = set()
+
+    def prepare(self) -> None:
+        """Make room for an empty journal."""
+        self.folder = tempfile.TemporaryDirectory()
+
+    async def open_journal(self) -> Journal:
+        return open_sqlite_journal(Path(self.folder.name) / "bridge.db")
+
+    def dispose(self) -> None:
+        """Give the room back."""
+        self.folder.cleanup()
 
     def run(self, *changes: Change) -> None:
         async def write() -> None:
@@ -151,6 +172,8 @@ class Life(RuleBasedStateMachine):
 
     @rule(batch=batches)
     def refuse_unplanned(self, batch: str) -> None:
+        if batch in self.finished:
+            return  # the next life has no business with it
         rows = [address for address in self.rows[batch] if (batch, address) not in self.tied]
         self.run(DecideRows(batch, [Outcome(address, Verdict.REFUSED, "why") for address in rows]))
         for address in rows:
@@ -159,7 +182,7 @@ class Life(RuleBasedStateMachine):
 
     @rule(batch=batches)
     def finish(self, batch: str) -> None:
-        if Verdict.PENDING not in self.rows[batch].values():
+        if batch not in self.finished and Verdict.PENDING not in self.rows[batch].values():
             self.run(FinishBatch(batch, b"answer", 5.0))
             self.finished.add(batch)
 
@@ -170,8 +193,13 @@ class Life(RuleBasedStateMachine):
 
     @rule()
     def restart(self) -> None:
+        """Whatever is open is taken over by the next life, and by nothing else."""
         self.loop.run(self.journal.close())
-        self.journal = open_sqlite_journal(self.path)
+        self.journal = self.loop.run(self.open_journal())
+        self.loop.run(self.take_over())
+
+    async def take_over(self) -> None:
+        assert set(await self.journal.take_over()) == set(self.rows) - self.finished
 
     @invariant()
     def the_books_balance(self) -> None:
@@ -192,8 +220,30 @@ class Life(RuleBasedStateMachine):
     def teardown(self) -> None:
         self.loop.run(self.journal.close())
         self.loop.close()
-        self.folder.cleanup()
+        self.dispose()
+
+
+class LifeOnPostgres(Life):
+    """The same, on PostgreSQL."""
+
+    databases: Any = None
+
+    def prepare(self) -> None:
+        self.url = self.databases.create()
+
+    async def open_journal(self) -> Journal:
+        return await open_postgres_journal(self.url)
+
+    def dispose(self) -> None:
+        self.databases.drop(self.url)
 
 
 TestLife = Life.TestCase
 TestLife.settings = settings(max_examples=25, stateful_step_count=25, deadline=None)
+
+
+def test_any_lawful_life_balances_on_postgres(databases: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What holds for a file holds for a server."""
+    monkeypatch.setattr(LifeOnPostgres, "databases", databases)
+    plan = settings(max_examples=5, stateful_step_count=20, deadline=None, phases=[Phase.generate])
+    run_state_machine_as_test(LifeOnPostgres, settings=plan)  # shrinking would make databases for minutes

@@ -35,6 +35,7 @@ from bridge.journal.postgres import PostgresJournal, PostgresOffice, open_postgr
 if TYPE_CHECKING:
     from tests.unit.journal.conftest import Make
 
+Until = Callable[[Callable[[], bool]], Awaitable[None]]
 Open = Callable[[], Awaitable[PostgresJournal]]
 
 CHILD = """
@@ -124,12 +125,6 @@ async def claim_until(journal: PostgresJournal, count: int, seconds: float) -> l
         taken += await journal.take_over()
         await asyncio.sleep(0.1)
     return taken
-
-
-async def until(condition: Callable[[], bool], seconds: float = 10.0) -> None:
-    async with asyncio.timeout(seconds):
-        while not condition():
-            await asyncio.sleep(0.01)
 
 
 async def test_what_a_stopped_replica_leaves_is_taken_over_at_once(replica: Open, make: Make) -> None:
@@ -242,7 +237,7 @@ async def test_replicas_count_and_register_the_same_things_side_by_side(replica:
     assert sum(len(seen.fields) for seen in await journals[0].creditors()) == 103
 
 
-async def test_news_reach_the_other_replicas(replica: Open, make: Make) -> None:
+async def test_news_reach_the_other_replicas(replica: Open, make: Make, until: Until) -> None:
     """A finished batch, a webhook and an order are told everywhere, and once to whoever did it."""
     journals = [await replica(), await replica()]
     heard: list[list[tuple[News, str]]] = [[], []]
@@ -265,7 +260,9 @@ async def test_a_webhook_is_kept_once_whoever_receives_it(replica: Open) -> None
     assert not await journals[0].note_hook("k1", "m1", 2.0)
 
 
-async def test_an_order_reaches_the_replica_that_works_the_batch(replica: Open, make: Make, postgres_url: str) -> None:
+async def test_an_order_reaches_the_replica_that_works_the_batch(
+    replica: Open, make: Make, postgres_url: str, until: Until
+) -> None:
     """It is told at once, and pending there until it is carried out."""
     first, second = await replica(), await replica()
     heard: list[tuple[News, str]] = []
@@ -284,7 +281,7 @@ async def test_an_order_reaches_the_replica_that_works_the_batch(replica: Open, 
     assert await first.pending_orders() == []
 
 
-async def test_a_replica_may_send_while_its_lease_is_young(replica: Open) -> None:
+async def test_a_replica_may_send_while_its_lease_is_young(replica: Open, until: Until) -> None:
     """Never for longer than the lease lasts, and not at all when the lock may be lost."""
     journal = await replica()
     await until(lambda: journal.may_send(3.0))
@@ -329,7 +326,7 @@ async def test_a_frozen_replicas_late_writes_are_fenced_off(
     assert await journal.take_over() == []
 
 
-async def test_a_batch_comes_back_to_us_only_after_its_worker_was_told(replica: Open, make: Make) -> None:
+async def test_a_batch_comes_back_to_us_only_after_its_worker_was_told(replica: Open, make: Make, until: Until) -> None:
     """Otherwise two workers of one process would be at the same batch."""
     first, second = await replica(), await replica()
     await first.write(make.opening("b1"), make.opening("b2"))
@@ -353,3 +350,27 @@ async def test_a_closed_journal_takes_nothing(replica: Open, make: Make) -> None
     await journal.close()
     with pytest.raises(CannotTakeNow, match="closed"):
         await journal.write(make.opening())
+
+
+async def test_locks_are_not_trusted_right_after_our_own_connection_broke(
+    replica: Open, make: Make, monkeypatch: pytest.MonkeyPatch, until: Until
+) -> None:
+    """A restart of the server frees everybody's lock at once; who is back first must not bury the others."""
+    journal = await replica()
+    await until(lambda: journal.may_send(0))
+    await journal.write(make.opening())
+    await journal._writer.run(
+        lambda session: session.fetch("""
+        WITH silent AS (INSERT INTO replica (seen_at) VALUES (clock_timestamp() - interval '2 s') RETURNING number)
+        UPDATE batch SET owner = silent.number FROM silent""")
+    )
+    await journal._writer.run(
+        lambda session: session.fetch(
+            "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND database ="
+            " (SELECT oid FROM pg_database WHERE datname = current_database())"
+        )
+    )
+    await until(lambda: not journal.may_send(0))
+    assert await journal.take_over() == []
+    monkeypatch.setattr("bridge.journal.postgres.lifeline.MATURE_SECONDS", 0.0)
+    assert await journal.take_over() == ["b1"]

@@ -121,10 +121,10 @@ class VirtualTime:
 
     async def sleep(self, seconds: float) -> None:
         """Sleep in virtual time, as a slow server does."""
-        over = asyncio.get_running_loop().create_future()
-        timer = self.call_later(seconds, lambda: over.done() or over.set_result(None))
+        over = asyncio.Event()
+        timer = self.call_later(seconds, over.set)
         try:
-            await over
+            await over.wait()
         finally:
             timer.cancel()
 
@@ -143,7 +143,7 @@ class VirtualTime:
         """Run everything that can run without time passing."""
         loop: Any = asyncio.get_running_loop()
         await asyncio.sleep(0)
-        while loop._ready:
+        while loop._ready:  # noqa: ASYNC110 - it is not an event that is waited for, but their absence
             await asyncio.sleep(0)
 
     @property

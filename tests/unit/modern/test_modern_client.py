@@ -16,6 +16,7 @@ from bridge.modern import exchange as exchange_module
 from bridge.modern.answers import Answer, NotTaken, Refused, Taken, TakenAtOnce, Unknown
 from bridge.modern.client import LONGEST_PATIENCE_SECONDS, READ_ATTEMPTS, ModernClient
 from bridge.modern.failures import ModernBusy
+from bridge.modern.lists import Sighting
 from bridge.modern.tokens import Access
 
 BODY = b'{"invoices":[{"originalInvoiceAmount":9007199254740993.01}]}'
@@ -516,3 +517,27 @@ async def test_batches_in_another_order_are_read_to_the_end(
     """Where the order is not surely newest first, old batches do not end the list."""
     modern.then(200, {"summary": {"nextPageToken": "2"}, "data": made_at(*first_page)}).then(200, {"data": made_at(9)})
     assert [one.id for one in await client.batches(access, created_since=7 * 3600.0)] == ["b-9"]
+
+
+async def test_recent_batches_come_page_by_page(client: ModernClient, modern: Any, access: Access) -> None:
+    """Newest first and of the wanted size; entries that name no batch are hints about nothing."""
+    running, ended, strange = {"batchId": "b1", "status": "QUEUED"}, batch(2, succeeded=[{}]), {"type": "NONE"}
+    modern.then(200, {"summary": {"nextPageToken": "2"}, "data": [running, strange]}).then(200, {"data": [ended]})
+    pages = [list(page) async for page in client.recent_batches(access, 50)]
+    assert pages == [[Sighting("b1", False), Sighting("", False)], [Sighting("b-2", True)]]
+    assert [arrival.query for arrival in modern.arrivals] == [
+        {"SortDirection": "Desc", "PageSize": "50"},
+        {"SortDirection": "Desc", "PageSize": "50", "PageToken": "2"},
+    ]
+
+
+@pytest.mark.parametrize(("status", "failure"), [(400, ModernRefused), (502, ModernUnreachable)])
+async def test_a_page_of_recent_batches_is_a_single_attempt(
+    status: int, failure: type[Exception], client: ModernClient, modern: Any, access: Access, clock: Any
+) -> None:
+    """Whoever asks for them asks again anyway."""
+    modern.then(status)
+    with pytest.raises(failure):
+        await anext(client.recent_batches(access, 50))
+    assert clock.slept == []
+    assert len(modern.arrivals) == 1

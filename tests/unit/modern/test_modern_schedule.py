@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.modern.schedule import CEILING_SECONDS, FLOOR_SECONDS, UNIT_SECONDS, next_delay
+from bridge.modern.schedule import CEILING_SECONDS, FLOOR_SECONDS, UNIT_SECONDS, Allowance, next_delay
 
 
 def poll_times(until: float) -> list[float]:
@@ -33,3 +33,29 @@ def test_a_result_is_seen_soon_after_it_is_there(ready: float) -> None:
     """The poll that finds a result comes late by no more than the delay that belongs to its age."""
     seen = next(moment for moment in poll_times(ready) if moment >= ready)
     assert seen - ready <= next_delay(ready)
+
+
+@given(st.lists(st.tuples(st.floats(0, 100), st.integers(0, 40)), max_size=50))
+def test_no_more_is_spent_than_allowed(steps: list[tuple[float, int]]) -> None:
+    """Whoever spends only what is left never exceeds the burst and the rate over the whole time."""
+    now, spent = 0.0, 0
+    allowance = Allowance(lambda: now, per_second=10, most=100)
+    for pause, wanted in steps:
+        now += pause
+        polls = min(wanted, int(allowance.left()))
+        allowance.spend(polls)
+        spent += polls
+    assert spent <= 100 + 10 * now + 1e-6
+
+
+def test_what_was_overspent_is_earned_again() -> None:
+    """After spending too much one waits for the debt and the poll; a clock set back earns nothing."""
+    now = 0.0
+    allowance = Allowance(lambda: now, per_second=10, most=100)
+    allowance.spend(119)
+    assert allowance.seconds_until(1) == pytest.approx(2.0, abs=1e-3)
+    now = 2.0 + 1e-3
+    assert allowance.left() >= 1
+    assert allowance.seconds_until(1) == 0.0
+    now = -1000.0
+    assert 1 <= allowance.left() < 2

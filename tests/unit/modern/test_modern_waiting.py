@@ -43,9 +43,7 @@ def waiter(reads: FakeReads, time: Any) -> Waiter:
     return Waiter(reads.read, clock=time, call_later=time.call_later, jitter=lambda: 1.0)
 
 
-async def test_a_wait_ends_with_the_finished_batch(
-    waiter: Waiter, reads: FakeReads, time: Any, access: Access
-) -> None:
+async def test_a_wait_ends_with_the_finished_batch(waiter: Waiter, reads: FakeReads, time: Any, access: Access) -> None:
     """Polling goes on until the batch is finished, ever more seldom, and stops there."""
     reads.ready_at = time.now + 25
     waiting = asyncio.create_task(waiter.wait(access, "b"))
@@ -73,9 +71,7 @@ async def test_a_hint_polls_at_once(waiter: Waiter, reads: FakeReads, time: Any,
     assert time.pending == 0
 
 
-async def test_a_hint_wakes_everybody_who_waits(
-    waiter: Waiter, reads: FakeReads, time: Any, access: Access
-) -> None:
+async def test_a_hint_wakes_everybody_who_waits(waiter: Waiter, reads: FakeReads, time: Any, access: Access) -> None:
     """Two waits for one batch both end with one hint; another batch is not woken."""
     reads.ready_at = time.now + 10_000
     waiting = [asyncio.create_task(waiter.wait(access, name)) for name in ("b", "b", "other")]
@@ -87,9 +83,7 @@ async def test_a_hint_wakes_everybody_who_waits(
     waiting[2].cancel()
 
 
-async def test_a_hint_during_a_poll_is_not_lost(
-    waiter: Waiter, reads: FakeReads, time: Any, access: Access
-) -> None:
+async def test_a_hint_during_a_poll_is_not_lost(waiter: Waiter, reads: FakeReads, time: Any, access: Access) -> None:
     """A webhook that arrives while the answer "queued" is on its way makes the wait look again at once."""
     reads.ready_at = time.now + 10_000
     waiting = asyncio.create_task(waiter.wait(access, "b"))
@@ -104,9 +98,7 @@ async def test_a_hint_during_a_poll_is_not_lost(
     waiting.cancel()
 
 
-async def test_polls_are_dense_after_a_hint(
-    waiter: Waiter, reads: FakeReads, time: Any, access: Access
-) -> None:
+async def test_polls_are_dense_after_a_hint(waiter: Waiter, reads: FakeReads, time: Any, access: Access) -> None:
     """A batch that lags behind its webhook is seen within milliseconds all the same."""
     reads.ready_at = time.now + 10_000
     waiting = asyncio.create_task(waiter.wait(access, "b"))
@@ -127,9 +119,7 @@ async def test_a_hint_that_came_too_early_is_remembered(
     assert reads.asked == [time.now]
 
 
-async def test_an_early_hint_is_forgotten_in_time(
-    waiter: Waiter, reads: FakeReads, time: Any, access: Access
-) -> None:
+async def test_an_early_hint_is_forgotten_in_time(waiter: Waiter, reads: FakeReads, time: Any, access: Access) -> None:
     """Hints for batches that nobody ever waits for do not pile up."""
     waiter.hint("b")
     time.now += EARLY_HINT_SECONDS + 1
@@ -166,6 +156,16 @@ async def test_the_pause_the_vendor_asks_for_is_kept(
     assert waiting.done()
 
 
+async def test_a_vendor_that_asks_for_no_pause_gets_one(reads: FakeReads, time: Any, access: Access) -> None:
+    """A Retry-After of nothing does not make the wait poll without a pause."""
+    waiter = Waiter(reads.read, clock=time, call_later=time.call_later, jitter=lambda: 0.0)
+    reads.failures = [ModernBusy(retry_after_seconds=0.0)]
+    waiting = asyncio.create_task(waiter.wait(access, "b"))
+    await time.advance(2.5 * FLOOR_SECONDS)
+    assert (await waiting).finished
+    assert reads.asked[1] - reads.asked[0] == pytest.approx(FLOOR_SECONDS)
+
+
 async def test_a_fault_of_the_program_ends_the_wait(
     waiter: Waiter, reads: FakeReads, time: Any, access: Access
 ) -> None:
@@ -177,9 +177,7 @@ async def test_a_fault_of_the_program_ends_the_wait(
         await waiting
 
 
-async def test_a_wait_of_some_age_goes_on_sparsely(
-    waiter: Waiter, reads: FakeReads, time: Any, access: Access
-) -> None:
+async def test_a_wait_of_some_age_goes_on_sparsely(waiter: Waiter, reads: FakeReads, time: Any, access: Access) -> None:
     """After a restart an old batch is looked at once at the start, then as seldom as its age deserves."""
     reads.ready_at = time.now + 10_000
     waiting = asyncio.create_task(waiter.wait(access, "b", age_seconds=3600))

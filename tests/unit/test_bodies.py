@@ -1,0 +1,177 @@
+"""Bodies are read within bounds: each of its own, and all of them together."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+from collections.abc import AsyncIterator, Iterable
+from typing import Any, cast
+
+import pytest
+from aiohttp import web
+from aiohttp.http_exceptions import TransferEncodingError
+
+from bridge.bodies import EXPANSION, LARGE_BODY_BYTES, Bodies, read_bounded
+from bridge.errors import BatchTooLarge, CannotTakeNow, UnreadableBatch
+
+MB = 1024 * 1024
+
+
+class Request:
+    """A request whose body comes in pieces; each piece may be an error, or something to wait for first."""
+
+    def __init__(self, *pieces: bytes | Exception | asyncio.Event, length: int | None = None, **headers: str) -> None:
+        self._pieces = pieces
+        self.content_length = length
+        self.headers = {"Content-Type": "application/json"} | {
+            name.replace("_", "-"): value for name, value in headers.items()
+        }
+        self.content = self
+        self.given = 0
+
+    async def iter_any(self) -> AsyncIterator[bytes]:
+        for piece in self._pieces:
+            if isinstance(piece, Exception):
+                raise piece
+            if isinstance(piece, asyncio.Event):
+                await piece.wait()
+            else:
+                self.given += 1
+                yield piece
+
+
+def request(*pieces: bytes | Exception | asyncio.Event, **more: Any) -> web.Request:
+    return cast("web.Request", Request(*pieces, **more))
+
+
+def make(*, max_body_mb: float = 64, max_reading_mb: float = 64) -> Bodies:
+    return Bodies(max_body_bytes=int(max_body_mb * MB), max_reading_bytes=int(max_reading_mb * MB))
+
+
+def document(size: int) -> bytes:
+    """Return a JSON object of this size."""
+    return b'{"a":"' + b"x" * (size - 8) + b'"}'
+
+
+def pieces_of(body: bytes, size: int = 64 * 1024) -> Iterable[bytes]:
+    return [body[start : start + size] for start in range(0, len(body), size)]
+
+
+@pytest.mark.parametrize("size", [100, LARGE_BODY_BYTES, LARGE_BODY_BYTES + 1])
+async def test_a_body_comes_out_as_it_came(size: int) -> None:
+    """In one piece or in many, decoded on the loop or in a thread; its room is taken until the context ends."""
+    bodies, body = make(), document(size)
+    async with bodies.read_json(request(*pieces_of(body))) as read:
+        assert read == body
+        assert bodies.in_use == size * EXPANSION
+    assert bodies.in_use == 0
+
+
+async def test_room_is_taken_for_what_a_body_inflates_to() -> None:
+    """A small body may be a large one in disguise."""
+    bodies, body = make(), document(2 * MB)
+    async with bodies.read_json(request(gzip.compress(body), Content_Encoding="gzip")) as read:
+        assert read == body
+        assert bodies.in_use == pytest.approx(2 * MB * EXPANSION, rel=0.01)
+    assert bodies.in_use == 0
+
+
+async def test_a_body_that_says_it_is_too_large_is_not_read() -> None:
+    """Not one piece of it."""
+    large = Request(b"{}", length=2 * MB)
+    with pytest.raises(BatchTooLarge, match="larger than 1 MB"):
+        await read_bounded(cast("web.Request", large), MB)
+    assert large.given == 0
+
+
+async def test_a_body_that_turns_out_too_large_is_read_no_further() -> None:
+    """Nothing said its length; its room is given back."""
+    bodies = make(max_body_mb=1)
+    endless = Request(*[b"x" * MB] * 10)
+    with pytest.raises(BatchTooLarge):
+        async with bodies.read_json(cast("web.Request", endless)):
+            raise AssertionError("never reached")
+    assert (endless.given, bodies.in_use) == (2, 0)
+
+
+@pytest.mark.parametrize("broken", [TransferEncodingError("x"), ConnectionResetError(), TimeoutError()])
+async def test_a_body_that_breaks_off_cannot_be_read(broken: Exception) -> None:
+    """The caller is asked to send it again, and no room stays taken."""
+    bodies = make()
+    with pytest.raises(UnreadableBatch, match="broke off"):
+        async with bodies.read_json(request(b"{", broken)):
+            raise AssertionError("never reached")
+    assert bodies.in_use == 0
+
+
+async def test_a_body_that_stops_coming_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only pauses count: a slow body that goes on coming is read to its end."""
+    monkeypatch.setattr("bridge.bodies.PAUSE_SECONDS", 0.05)
+    with pytest.raises(UnreadableBatch):
+        await read_bounded(request(b"{", asyncio.Event()), MB)
+    pieces: list[bytes | Exception | asyncio.Event] = []
+    for number in range(6):
+        bell = asyncio.Event()
+        asyncio.get_running_loop().call_later(0.02 * number, bell.set)
+        pieces += [bell, b"x"]
+    assert await read_bounded(request(*pieces), MB) == b"xxxxxx"
+
+
+async def test_a_body_of_its_own_is_never_too_much() -> None:
+    """However little room there is for all of them: it could never be sent at all."""
+    bodies, body = make(max_reading_mb=1), document(3 * MB)
+    async with bodies.read_json(request(*pieces_of(body))) as read:
+        assert len(read) == 3 * MB
+    assert bodies.in_use == 0
+
+
+async def test_bodies_that_are_too_much_together_are_put_off() -> None:
+    """The one that goes beyond the bound is told to come back; the others are read, and everything is given back."""
+    bodies, ends = make(max_reading_mb=1), asyncio.Event()
+    size = 100 * 1024  # thrice that counts: three fit, the fourth does not
+
+    async def read() -> int:
+        body = document(size)
+        async with bodies.read_json(request(body[:-1], ends, body[-1:])) as whole:
+            return len(whole)
+
+    readers = [asyncio.create_task(read()) for _ in range(5)]
+    await asyncio.sleep(0.01)
+    refused = [reader for reader in readers if reader.done()]
+    assert len(refused) == 2
+    for reader in refused:
+        with pytest.raises(CannotTakeNow, match="too many large batches at once"):
+            await reader
+    assert bodies.in_use == 3 * (size - 1) * EXPANSION
+    ends.set()
+    assert [await reader for reader in readers if reader not in refused] == [size] * 3
+    assert bodies.in_use == 0
+
+
+async def test_what_inflates_beyond_the_room_is_put_off() -> None:
+    """The bound holds for what a body becomes as well."""
+    bodies, ends = make(max_reading_mb=1), asyncio.Event()
+    first = asyncio.create_task(_hold(bodies, ends))
+    await asyncio.sleep(0)
+    with pytest.raises(CannotTakeNow):
+        async with bodies.read_json(request(gzip.compress(document(2 * MB)), Content_Encoding="gzip")):
+            raise AssertionError("never reached")
+    ends.set()
+    await first
+    assert bodies.in_use == 0
+
+
+async def _hold(bodies: Bodies, ends: asyncio.Event) -> None:
+    async with bodies.read_json(request(b'{"a":1', ends, b"}")):
+        pass
+
+
+async def test_a_caller_that_is_cancelled_gives_its_room_back() -> None:
+    """In the middle of its body."""
+    bodies = make()
+    reader = asyncio.create_task(_hold(bodies, asyncio.Event()))
+    await asyncio.sleep(0)
+    assert bodies.in_use > 0
+    reader.cancel()
+    await asyncio.gather(reader, return_exceptions=True)
+    assert bodies.in_use == 0
