@@ -183,7 +183,7 @@ def _assemble(
     housekeeping = Housekeeping(
         workshop, journal, retention_seconds=settings.storage.retention_days * 86_400, clock=clock
     )
-    journal.listen(_spread(lobby, waiter, housekeeping))
+    journal.listen(_spread(lobby, waiter, housekeeping, workshop))
     return Bridge(app, pipeline, workshop, submitter, housekeeping)
 
 
@@ -194,18 +194,17 @@ def _note_hook(journal: Journal, clock: Callable[[], float]) -> NoteHook:
     return note
 
 
-def _spread(lobby: Lobby, waiter: Waiter, housekeeping: Housekeeping) -> Callable[[News, str], None]:
+def _spread(
+    lobby: Lobby, waiter: Waiter, housekeeping: Housekeeping, workshop: Workshop
+) -> Callable[[News, str], None]:
     """Return who hears which news of the journal."""
-
-    def hear(news: News, subject: str) -> None:
-        if news is News.FINISHED:
-            lobby.stir(subject)
-        elif news is News.HINT:
-            waiter.hint(subject)
-        else:
-            housekeeping.hurry()
-
-    return hear
+    hearers: dict[News, Callable[[str], None]] = {
+        News.FINISHED: lobby.stir,
+        News.HINT: waiter.hint,
+        News.ORDERED: lambda _: housekeeping.hurry(),
+        News.LOST: workshop.forsake,
+    }
+    return lambda news, subject: hearers[news](subject)
 
 
 def _open_session() -> aiohttp.ClientSession:

@@ -95,7 +95,10 @@ async def together(works: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
 
     A write that is cut off because another one failed would be in doubt.
     """
-    results = await asyncio.gather(*works, return_exceptions=True)
+    several = list(works)
+    if len(several) == 1:
+        return [await several[0]]  # no task of its own: thousands of batches wait with one call each
+    results = await asyncio.gather(*several, return_exceptions=True)
     for result in results:
         if isinstance(result, BaseException):
             raise result

@@ -71,10 +71,15 @@ class Gate:
         self._failures = 0
 
     def failed(self) -> None:
-        """Note a write that was not taken or got no answer; enough of them in a row close the gate."""
+        """Note a write that was not taken or got no answer; enough of them in a row close the gate.
+
+        Writes that were under way when it closed belong to the same trouble and count no more.
+        """
+        if self.closed:
+            return
         self._failures += 1
         beyond = self._failures - self._terms.failures_to_break
-        if beyond >= 0 and not self.closed:
+        if beyond >= 0:
             self.hold(min(self._terms.break_seconds * 2.0 ** min(beyond, 20), BREAK_CEILING_SECONDS))
 
     def hold(self, seconds: float) -> None:

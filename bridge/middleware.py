@@ -7,7 +7,7 @@ import time
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
-from bridge.errors import CallerError, CannotTakeNow, NotAuthenticated
+from bridge.errors import CallerError, CannotTakeNow, NotAuthenticated, TooManyBatches
 from bridge.legacy.rendering import whole_batch_error
 from bridge.logs import Event, get_log
 from bridge.metrics import Metrics
@@ -32,8 +32,7 @@ def answer_errors() -> Middleware:
         try:
             return await handler(request)
         except CallerError as error:
-            headers = {"WWW-Authenticate": CHALLENGE} if isinstance(error, NotAuthenticated) else None
-            return refusal(error.status, str(error), headers)
+            return refusal(error.status, str(error), _headers_for(error))
         except CannotTakeNow as error:
             return refusal(503, str(error), {"Retry-After": str(error.retry_after_seconds)})
         except web.HTTPException as error:
@@ -60,6 +59,12 @@ def observe_requests(metrics: Metrics) -> Middleware:
         return response
 
     return middleware
+
+
+def _headers_for(error: CallerError) -> dict[str, str] | None:
+    if isinstance(error, NotAuthenticated):
+        return {"WWW-Authenticate": CHALLENGE}
+    return {"Retry-After": "5"} if isinstance(error, TooManyBatches) else None
 
 
 def _route(request: web.Request) -> str:

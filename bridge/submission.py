@@ -200,7 +200,12 @@ class Submitter:
         """Store the modern batch id while the result is already being asked for."""
         call, change = call.moved(CallState.SUBMITTED, self._clock(), modern_batch=modern_batch)
         log.info(Event.CALL_TAKEN, call=call.id, batch=call.record.batch_id, modern_batch=modern_batch)
-        _, result = await asyncio.gather(self._write(call, change), self._result(call))
+        try:
+            async with asyncio.TaskGroup() as group:  # a write that fails ends the wait: the batch may be lost
+                group.create_task(self._write(call, change))
+                result = await self._result(call)
+        except ExceptionGroup as failed:
+            raise failed.exceptions[0] from None
         return await self._conclude(call, result)
 
     async def _collect(self, call: LiveCall) -> Outcomes:

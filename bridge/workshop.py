@@ -315,6 +315,15 @@ class Workshop:
             if self._worker.is_sending(work):
                 return  # a write that is cut off would be in doubt as well: the next round comes soon
             await self._stop(work)
+        try:
+            await self._fulfil(order)
+        finally:
+            stored = await self._store.load(order.batch_id)
+            if stored is not None and stored.batch.reply is None:
+                await self._reopen(stored)
+
+    async def _fulfil(self, order: Order) -> None:
+        """Write down what an order means for its batch as it stands now."""
         stored = await self._store.load(order.batch_id)
         if stored is None:
             return
@@ -322,9 +331,19 @@ class Workshop:
         done = carry_out(stored, order, now, self._new_id)
         await self._journal.write(*done.changes, FulfilOrder(order.id, now, done.result))
         log.info(Event.ORDER_CARRIED_OUT, batch=order.batch_id, state=order.settlement.value, count=len(order.rows))
-        stored = await self._store.load(order.batch_id)
-        if stored is not None and stored.batch.reply is None:
-            await self._reopen(stored)
+
+    def forsake(self, batch_id: str) -> None:
+        """Stop working a batch that another replica has taken over."""
+        task = asyncio.get_running_loop().create_task(self._forsake(batch_id))
+        self._tasks[f"{batch_id} forsaken"] = task
+        task.add_done_callback(lambda _: self._tasks.pop(f"{batch_id} forsaken", None))
+
+    async def _forsake(self, batch_id: str) -> None:
+        if work := self._works.get(batch_id):
+            log.warning(Event.BATCH_LOST, batch=batch_id)
+            await self._stop(work)
+        await self._store.let_go(batch_id)
+        self._lobby.stir(batch_id)
 
     async def _stop(self, work: Work) -> None:
         """Stop working a batch; callers who wait for it go on waiting."""

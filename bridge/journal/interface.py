@@ -21,7 +21,7 @@ from bridge.journal.records import (
 
 
 class News(StrEnum):
-    """What replicas tell each other through the store."""
+    """What replicas tell each other through the store, and the store its own replica."""
 
     FINISHED = "finished"
     """A batch has its final answer; the id is the batch's."""
@@ -29,6 +29,8 @@ class News(StrEnum):
     """A webhook says that a modern batch is done; the id is the modern batch's."""
     ORDERED = "ordered"
     """An operator placed an order; the id is the batch's."""
+    LOST = "lost"
+    """A batch of ours was taken from us while we were thought dead: stop working it, then `let_go`; a batch id."""
 
 
 class Books(Protocol):

@@ -126,6 +126,11 @@ class Command:
         """Everything it wrote so far."""
         return self.output.read_text("utf-8", "replace")
 
+    def events(self, name: str) -> list[dict[str, Any]]:
+        """Return the log lines of one event, oldest first."""
+        lines = [line for line in self.said.splitlines() if f'"{name}"' in line and line.endswith("}")]
+        return [event for event in map(json.loads, lines) if event["event"] == name]
+
     def send(self, number: signal.Signals) -> None:
         self.process.send_signal(number)
 
@@ -256,7 +261,12 @@ class Reply:
 
     status: int
     headers: dict[str, str]
-    body: dict[str, Any]
+    raw: bytes
+
+    @property
+    def body(self) -> dict[str, Any]:
+        read: dict[str, Any] = json.loads(self.raw)
+        return read
 
     @property
     def states(self) -> dict[tuple[str, int], str]:
@@ -286,8 +296,9 @@ class Site:
         url = (at or self.bridge).url + "/webapi/api/Batch"
         sent = {"Authorization": "Bearer token1", **headers}
         async with self.session.post(url, json=batch, headers=sent) as response:
-            body = await response.json(content_type="application/json")
-            return Reply(response.status, {key.lower(): value for key, value in response.headers.items()}, body)
+            assert response.content_type == "application/json"
+            headers = {key.lower(): value for key, value in response.headers.items()}
+            return Reply(response.status, headers, await response.read())
 
     async def restart(self) -> None:
         """Start the bridge again on the same journal."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from bridge.journal.postgres.replicas import LEASE_SECONDS
 
@@ -23,14 +23,17 @@ class Life:
         """Batches taken from us whose workers do not know it yet; none may come back to us before."""
         self.stirred = asyncio.Event()
         """Set when the lifeline must look at once: the number has changed, or the server has hung up."""
+        self.mourn: Callable[[Iterable[str]], None] = _ignore
+        """Told which batches were taken from us."""
         self._clock = clock
         self._renewed_at: float | None = None
 
     def begin_again(self, number: int) -> None:
         """Live on under a new number, after we were buried."""
         self.number = number
-        self.untold |= set(self.held)
-        self.held = {}
+        lost, self.held = list(self.held), {}
+        self.untold |= set(lost)
+        self.mourn(lost)
         self.doubt()
         self.stirred.set()
 
@@ -47,3 +50,7 @@ class Life:
         if self._renewed_at is None:
             return False
         return self._clock() + seconds <= self._renewed_at + LEASE_SECONDS - MARGIN_SECONDS
+
+
+def _ignore(_: Iterable[str]) -> None:
+    return

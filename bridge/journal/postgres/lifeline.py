@@ -32,11 +32,19 @@ class Lifeline:
     """Keeps one connection up, whatever happens to the server."""
 
     def __init__(
-        self, connect: Callable[[], Awaitable[Connection]], life: Life, hear: Hear, *, clock: Callable[[], float]
+        self,
+        connect: Callable[[], Awaitable[Connection]],
+        life: Life,
+        hear: Hear,
+        begin_again: Callable[[], Awaitable[None]],
+        *,
+        clock: Callable[[], float],
     ) -> None:
+        """`begin_again` is called when we find ourselves buried; afterwards the life has another number."""
         self._connect = connect
         self._life = life
         self._hear = hear
+        self._begin_again = begin_again
         self._clock = clock
         self._broken_at: float | None = None
         self._task = asyncio.get_running_loop().create_task(self._run())
@@ -78,7 +86,8 @@ class Lifeline:
             if await replicas.renew(connection, number):
                 self._life.renewed(asked_at)
             else:
-                self._life.doubt()  # we were buried; the next write finds out, and begins again
+                self._life.doubt()
+                await self._begin_again()  # whoever holds our batches now must not wait for our next write
             await self._pause()
         await replicas.release_life(connection, number)
 

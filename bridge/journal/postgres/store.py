@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 
 from bridge.errors import CannotTakeNow
@@ -18,6 +18,7 @@ from bridge.journal.postgres.failures import FOREIGN, translate_at_start
 from bridge.journal.postgres.life import Life
 from bridge.journal.postgres.lifeline import CHANNEL, Hear, Lifeline, pack_news
 from bridge.journal.postgres.schema import upgrade
+from bridge.journal.postgres.session import Session
 from bridge.journal.postgres.waves import KeepHook
 from bridge.journal.postgres.writer import Writer
 from bridge.journal.records import Order
@@ -59,7 +60,8 @@ class PostgresJournal(PostgresBooks):
         super().__init__(url, is_checked=True)
         self._life = life
         self._writer = writer
-        self._lifeline = Lifeline(partial(connect, url, LIVING), life, self._hear, clock=clock)
+        life.mourn = self._mourn
+        self._lifeline = Lifeline(partial(connect, url, LIVING), life, self._hear, self._begin_again, clock=clock)
         self._listeners: list[Hear] = []
         self._news: list[tuple[News, str]] = []
         self._telling: asyncio.Task[None] | None = None
@@ -146,6 +148,16 @@ class PostgresJournal(PostgresBooks):
         await self._lifeline.close()
         await super().close()
 
+    async def _begin_again(self) -> None:
+        """Have the writer find out that we were buried, and go on under a new number."""
+        with contextlib.suppress(CannotTakeNow):
+            await self._writer.run(_do_nothing)
+
+    def _mourn(self, batch_ids: Iterable[str]) -> None:
+        """Tell our listeners what was taken from us; nobody else needs to know."""
+        for batch_id in batch_ids:
+            self._hear(News.LOST, batch_id)
+
     # --- news ------------------------------------------------------------------------------------------------------
 
     def _tell(self, news: News, name: str) -> None:
@@ -164,6 +176,10 @@ class PostgresJournal(PostgresBooks):
             part, self._news = self._news[:NEWS_PER_MESSAGE], self._news[NEWS_PER_MESSAGE:]
             with contextlib.suppress(CannotTakeNow, ValueError):  # a hint, not a promise
                 await self._readers.ask(_notify, pack_news(self._life.number, part))
+
+
+async def _do_nothing(_: Session) -> None:
+    return
 
 
 async def _notify(connection: Connection, message: str) -> None:

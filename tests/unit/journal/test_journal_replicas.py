@@ -11,6 +11,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from typing import TYPE_CHECKING
 
+import asyncpg
 import pytest
 
 from bridge.batch import Address, CallState, Outcome, Verdict
@@ -374,3 +375,25 @@ async def test_locks_are_not_trusted_right_after_our_own_connection_broke(
     assert await journal.take_over() == []
     monkeypatch.setattr("bridge.journal.postgres.lifeline.MATURE_SECONDS", 0.0)
     assert await journal.take_over() == ["b1"]
+
+
+async def test_a_replica_that_was_buried_is_told_what_it_lost(
+    replica: Open, make: Make, postgres_url: str, until: Until
+) -> None:
+    """It need not write to find out: its batches are another's, and come back only once it has let them go."""
+    sleeper, other = await replica(), await replica()
+    heard: list[tuple[News, str]] = []
+    sleeper.listen(lambda news, name: heard.append((news, name)))
+    await sleeper.write(make.opening("b"))
+    connection = await asyncpg.connect(postgres_url)
+    try:
+        await connection.execute("UPDATE replica SET buried_at = clock_timestamp() WHERE number = $1", sleeper._life.number)
+        await connection.execute("UPDATE batch SET owner = NULL")
+        assert await other.take_over() == ["b"]
+    finally:
+        await connection.close()
+    await until(lambda: heard == [(News.LOST, "b")])
+    await other.let_go("b")
+    assert await sleeper.take_over() == []
+    await sleeper.let_go("b")
+    assert await sleeper.take_over() == ["b"]
