@@ -387,7 +387,9 @@ async def test_a_replica_that_was_buried_is_told_what_it_lost(
     await sleeper.write(make.opening("b"))
     connection = await asyncpg.connect(postgres_url)
     try:
-        await connection.execute("UPDATE replica SET buried_at = clock_timestamp() WHERE number = $1", sleeper._life.number)
+        await connection.execute("SET search_path = bridge")
+        bury = "UPDATE replica SET buried_at = clock_timestamp() WHERE number = $1"
+        await connection.execute(bury, sleeper._life.number)
         await connection.execute("UPDATE batch SET owner = NULL")
         assert await other.take_over() == ["b"]
     finally:
