@@ -33,6 +33,7 @@ from bridge.middleware import answer_errors, observe_requests
 from bridge.modern.client import ModernClient
 from bridge.modern.tokens import Access
 from bridge.modern.waiting import Waiter
+from bridge.office import Office
 from bridge.organizations import Directory
 from bridge.pipeline import Pipeline
 from bridge.reconcile import Patience, Reconciler
@@ -164,7 +165,6 @@ def _assemble(
         observer=metrics,
         limits=_limits(settings),
         clock=clock,
-        new_id=environment.new_id,
     )
     pipeline = Pipeline(desks, journal, workshop, lobby, clock=clock, new_id=environment.new_id)
     metrics.watch(open_batches=lambda: workshop.open_batches, held_organizations=lambda: gates.closed)
@@ -180,8 +180,9 @@ def _assemble(
     )
     app = web.Application(middlewares=[observe_requests(metrics), answer_errors()])
     app.add_routes(endpoints.routes())
+    office = Office(workshop, journal, patient, clock=clock, new_id=environment.new_id)
     housekeeping = Housekeeping(
-        workshop, journal, retention_seconds=settings.storage.retention_days * 86_400, clock=clock
+        workshop, office, journal, retention_seconds=settings.storage.retention_days * 86_400, clock=clock
     )
     journal.listen(_spread(lobby, waiter, housekeeping, workshop))
     return Bridge(app, pipeline, workshop, submitter, housekeeping)

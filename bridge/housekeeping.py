@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 from bridge.errors import BridgeError
 from bridge.journal import Journal
 from bridge.logs import Event, get_log
+from bridge.office import Office
 from bridge.workshop import Workshop
 
 log = get_log()
@@ -23,6 +24,7 @@ class Housekeeping:
     def __init__(
         self,
         workshop: Workshop,
+        office: Office,
         journal: Journal,
         *,
         retention_seconds: float,
@@ -30,6 +32,7 @@ class Housekeeping:
         round_seconds: float = ROUND_SECONDS,
     ) -> None:
         self._workshop = workshop
+        self._office = office
         self._journal = journal
         self._retention_seconds = retention_seconds
         self._clock = clock
@@ -48,7 +51,7 @@ class Housekeeping:
         while True:
             self._hurry.clear()  # before the duties: an order that comes in the middle of them begins another round
             await _endure(self._workshop.take_over)
-            await _endure(self._workshop.carry_out_orders)
+            await _endure(self._office.carry_out_orders)
             try:
                 async with asyncio.timeout(self._round_seconds):
                     await self._hurry.wait()

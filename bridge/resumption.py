@@ -32,7 +32,7 @@ def reopen(stored: StoredBatch, attempts: Sequence[Attempt], desk: Desk) -> Work
             claims.add(planned[row.address])
         else:
             claims.add_refused(row.address, unpack_names(row))
-    doubted = {attempt.call_id for attempt in attempts if attempt.state is CallState.IN_DOUBT}
+    doubted = _rows_once_in_doubt(stored, attempts)
     opened = loop.create_future()
     opened.set_result(None)
     return Work(
@@ -43,8 +43,18 @@ def reopen(stored: StoredBatch, attempts: Sequence[Attempt], desk: Desk) -> Work
         claims=claims,
         outcomes={row.address: _outcome(row) for row in stored.rows if row.verdict is not Verdict.PENDING},
         opened=opened,
-        calls=[_live(call, planned, tried=call.id in doubted) for call in stored.calls if call.state not in ENDED],
+        calls=[
+            _live(call, planned, tried=not doubted.isdisjoint(call.rows))
+            for call in stored.calls
+            if call.state not in ENDED
+        ],
     )
+
+
+def _rows_once_in_doubt(stored: StoredBatch, attempts: Sequence[Attempt]) -> set[Address]:
+    """Return the rows an attempt may have left behind at the modern system, by whichever call they went then."""
+    doubted = {attempt.call_id for attempt in attempts if attempt.state is CallState.IN_DOUBT}
+    return {address for call in stored.calls if call.id in doubted for address in call.rows}
 
 
 def _rebuild(desk: Desk, row: RowRecord) -> PlannedRow:

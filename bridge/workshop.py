@@ -17,11 +17,9 @@ from bridge.journal import (
     BatchRecord,
     Change,
     FinishBatch,
-    FulfilOrder,
     Journal,
     LostBatch,
     OpenBatch,
-    Order,
     PlanCall,
     RowRecord,
     StoredBatch,
@@ -29,13 +27,14 @@ from bridge.journal import (
 from bridge.journal.patient import PatientJournal
 from bridge.lobby import Lobby
 from bridge.logs import Event, get_log
-from bridge.orders import carry_out
 from bridge.replying import render
 from bridge.resumption import reopen
 from bridge.work import Work, Worker
 
 log = get_log()
 
+LET_GO_SECONDS = 1.0
+"""How often to try giving up a batch while the store is out of reach."""
 SECOND_CHANCE_SECONDS = 30.0
 """How long a batch rests that was stopped by a fault of the program."""
 
@@ -75,7 +74,6 @@ class Workshop:
         observer: Observer,
         limits: Limits,
         clock: Callable[[], float],
-        new_id: Callable[[], str],
     ) -> None:
         self._desks = desks
         self._store = store
@@ -85,7 +83,6 @@ class Workshop:
         self._observer = observer
         self._limits = limits
         self._clock = clock
-        self._new_id = new_id
         self._works: dict[str, Work] = {}
         self._by_identity: dict[tuple[str, str], Work] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
@@ -302,48 +299,37 @@ class Workshop:
         }
         return await render(rows, outcomes, desk.profile.reply)
 
-    # --- operators -------------------------------------------------------------------------------------------------
+    # --- letting go ------------------------------------------------------------------------------------------------
 
-    async def carry_out_orders(self) -> None:
-        """Do what operators said about rows in doubt of our batches."""
-        for order in await self._store.pending_orders():
-            await self._carry_out(order)
-
-    async def _carry_out(self, order: Order) -> None:
-        """Stop the batch's work, write down what the order means, and go on from there."""
-        if work := self._works.get(order.batch_id):
+    async def pause(self, batch_id: str) -> bool:
+        """Stop working a batch for a moment; False when a write of it is under way, which would then be in doubt."""
+        work = self._works.get(batch_id)
+        if work is not None:
             if self._worker.is_sending(work):
-                return  # a write that is cut off would be in doubt as well: the next round comes soon
+                return False
             await self._stop(work)
-        try:
-            await self._fulfil(order)
-        finally:
-            stored = await self._store.load(order.batch_id)
-            if stored is not None and stored.batch.reply is None:
-                await self._reopen(stored)
+        return True
 
-    async def _fulfil(self, order: Order) -> None:
-        """Write down what an order means for its batch as it stands now."""
-        stored = await self._store.load(order.batch_id)
-        if stored is None:
-            return
-        now = self._clock()
-        done = carry_out(stored, order, now, self._new_id)
-        await self._journal.write(*done.changes, FulfilOrder(order.id, now, done.result))
-        log.info(Event.ORDER_CARRIED_OUT, batch=order.batch_id, state=order.settlement.value, count=len(order.rows))
+    async def go_on(self, batch_id: str) -> None:
+        """Take a paused batch up again, as the journal has it now, unless it is finished."""
+        stored = await self._store.load(batch_id)
+        if stored is not None and stored.batch.reply is None:
+            await self._reopen(stored)
 
     def forsake(self, batch_id: str) -> None:
         """Stop working a batch that another replica has taken over."""
-        task = asyncio.get_running_loop().create_task(self._forsake(batch_id))
-        self._tasks[f"{batch_id} forsaken"] = task
-        task.add_done_callback(lambda _: self._tasks.pop(f"{batch_id} forsaken", None))
+        self._spawn(f"{batch_id} forsaken", self._forsake(batch_id))
 
     async def _forsake(self, batch_id: str) -> None:
         if work := self._works.get(batch_id):
             log.warning(Event.BATCH_LOST, batch=batch_id)
             await self._stop(work)
-        await self._store.let_go(batch_id)
         self._lobby.stir(batch_id)
+        while True:
+            try:
+                return await self._store.let_go(batch_id)
+            except CannotTakeNow:
+                await asyncio.sleep(LET_GO_SECONDS)
 
     async def _stop(self, work: Work) -> None:
         """Stop working a batch; callers who wait for it go on waiting."""

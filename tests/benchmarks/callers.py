@@ -1,6 +1,7 @@
-"""The callers, in a process of their own: `alternate` (bridge and bare pass-through in turn) or `crowd` (bridge alone).
+"""The callers, in a process of their own: `alternate` (bridge and bare pass-through in turn) or `crowd` (bridges only).
 
-Started by `processes`: what, port of the bridge, port of the pass-through, batches, callers, a mark for the ids.
+Started by `launching`: what, ports of the bridges (several with commas), port of the pass-through, batches, callers, a
+mark for the ids.
 Prints one JSON document.
 """
 
@@ -9,13 +10,14 @@ from __future__ import annotations
 import asyncio
 import sys
 import time
+from collections.abc import Sequence
 from typing import Any
 
 import aiohttp
 import msgspec
 import uvloop
 
-from tests.benchmarks.processes import SENDER_HEADERS
+from tests.benchmarks.launching import SENDER_HEADERS
 from tests.benchmarks.rows import body, invoice
 
 
@@ -29,16 +31,18 @@ async def alternate(session: aiohttp.ClientSession, bridge: str, bare: str, batc
     return {"bridge_ms": bridge_ms, "bare_ms": bare_ms}
 
 
-async def crowd(session: aiohttp.ClientSession, bridge: str, batches: int, callers: int, mark: str) -> dict[str, Any]:
-    """Send batches of one row from many callers at once; return how long all of it took."""
+async def crowd(
+    session: aiohttp.ClientSession, bridges: Sequence[str], batches: int, callers: int, mark: str
+) -> dict[str, Any]:
+    """Send batches of one row from many callers at once, spread over the bridges; return how long all of it took."""
     bodies = iter([body([invoice(number, mark)], f"{mark}{number}") for number in range(batches)])
 
-    async def caller() -> None:
+    async def caller(bridge: str) -> None:
         for content in bodies:
             await _send(session, bridge, content, 200)
 
     began = time.perf_counter()
-    await asyncio.gather(*(caller() for _ in range(callers)))
+    await asyncio.gather(*(caller(bridges[number % len(bridges)]) for number in range(callers)))
     return {"seconds": time.perf_counter() - began}
 
 
@@ -54,13 +58,14 @@ async def _send(session: aiohttp.ClientSession, url: str, content: bytes, wanted
 
 async def main() -> None:
     """Do what the command line says."""
-    what, bridge_port, bare_port, batches, callers, mark = sys.argv[1:]
-    bridge, bare = f"http://127.0.0.1:{bridge_port}/webapi/api/Batch", f"http://127.0.0.1:{bare_port}/"
+    what, bridge_ports, bare_port, batches, callers, mark = sys.argv[1:]
+    bridges = [f"http://127.0.0.1:{port}/webapi/api/Batch" for port in bridge_ports.split(",")]
+    bare = f"http://127.0.0.1:{bare_port}/"
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:
         told = (
-            await alternate(session, bridge, bare, int(batches), mark)
+            await alternate(session, bridges[0], bare, int(batches), mark)
             if what == "alternate"
-            else await crowd(session, bridge, int(batches), int(callers), mark)
+            else await crowd(session, bridges, int(batches), int(callers), mark)
         )
     sys.stdout.write(msgspec.json.encode(told).decode())
 

@@ -101,13 +101,15 @@ class Command:
 
     arguments: tuple[str, ...]
     output: Path
+    wrapper: tuple[str, ...] = ()
+    """A command that starts it, with other rights than ours."""
     process: subprocess.Popen[bytes] = field(init=False)
 
     def start(self) -> None:
         """Start it, once more if it has ended."""
         with self.output.open("ab") as sink:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "bridge", *self.arguments],
+                [*self.wrapper, sys.executable, "-m", "bridge", *self.arguments],
                 cwd=ROOT,
                 env=_environ(),
                 stdout=sink,
@@ -199,10 +201,10 @@ def _launcher(folder: Path) -> Iterator[Callable[..., Any]]:
     mine: list[Command] = []
     numbers = itertools.count()
 
-    def launch(*arguments: str, port: int = 0) -> Command:
+    def launch(*arguments: str, port: int = 0, wrapper: tuple[str, ...] = ()) -> Command:
         """Start `bridge` with these arguments; with a port, wait until it answers there."""
         output = folder / f"output-{next(numbers)}.log"
-        command = Server(arguments, output, port=port) if port else Command(arguments, output)
+        command = Server(arguments, output, wrapper, port=port) if port else Command(arguments, output, wrapper)
         mine.append(command)
         command.open() if isinstance(command, Server) else command.start()
         return command
@@ -292,7 +294,7 @@ class Site:
         return self.bridges[0]
 
     async def post(self, batch: dict[str, Any], at: Server | None = None, **headers: str) -> Reply:
-        """Send one legacy batch, once, to the first replica or to another. Raises one of BREAKS when it dies meanwhile."""
+        """Send one legacy batch, once, to one replica (the first). Raises one of BREAKS when it dies meanwhile."""
         url = (at or self.bridge).url + "/webapi/api/Batch"
         sent = {"Authorization": "Bearer token1", **headers}
         async with self.session.post(url, json=batch, headers=sent) as response:
@@ -396,9 +398,7 @@ def open_site(
         async with AsyncExitStack() as stack:
             sandbox = await stack.enter_async_context(running(options))
             configs = [
-                write_config(
-                    tmp_path, f"bridge-{number}.toml", port=port, sandbox=sandbox.url, **(journal | settings)
-                )
+                write_config(tmp_path, f"bridge-{number}.toml", port=port, sandbox=sandbox.url, **(journal | settings))
                 for number, port in enumerate(ports)
             ]
             starting = (

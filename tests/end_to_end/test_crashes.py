@@ -5,15 +5,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 import pytest
 
-ORG_A = "3fa85f64-5717-4562-b3fc-2c963f66afa6"
 Invoice = Callable[..., dict[str, Any]]
+STORES = pytest.mark.parametrize("store", ["sqlite", pytest.param("postgres", marks=pytest.mark.chaos)], indirect=True)
 
 FINAL = {
     ("invoice", 0): "OK",
@@ -119,14 +119,6 @@ STEPS = {
 }
 
 
-def _release(site: Any) -> None:
-    """Let every batch finish at the next look."""
-    from bridge.sandbox.lifecycle import Pace
-
-    for held in site.sandbox.state.account(ORG_A).batches:
-        held.pace = Pace(after_polls=0)
-
-
 async def _die_while_held(
     site: Any, sent: dict[str, Any], breaks: Any, reached: Callable[[], object], wait_until: Any
 ) -> None:
@@ -143,7 +135,24 @@ async def _die_while_held(
             await caller
 
 
-@pytest.mark.parametrize("step", STEPS.values(), ids=STEPS)
+REPRESENTATIVE = {
+    "sending invoices, accepted after the death",
+    "waiting for the result of the invoices",
+    "sending the payment, never accepted",
+    "reconciling",
+}
+"""Steps that are tried on PostgreSQL in every run: one that is doubtful and arrived, one taken, one never arrived, one
+killed again and again. The journal's own tests hold both stores to the same behaviour."""
+
+
+def _on_both_stores() -> Iterator[Any]:
+    for name, step in STEPS.items():
+        yield pytest.param("sqlite", step, id=f"{name}-sqlite")
+        marks = () if name in REPRESENTATIVE else (pytest.mark.chaos,)
+        yield pytest.param("postgres", step, id=f"{name}-postgres", marks=marks)
+
+
+@pytest.mark.parametrize(("store", "step"), list(_on_both_stores()), indirect=["store"])
 async def test_a_killed_bridge_finishes_its_batch_after_the_restart(
     site: Any, invoice: Invoice, breaks: Any, wait_until: Any, step: Step
 ) -> None:
@@ -157,7 +166,7 @@ async def test_a_killed_bridge_finishes_its_batch_after_the_restart(
         if kill:
             await site.restart()
         await _die_while_held(site, sent, breaks, partial(step.reached, site, kill), wait_until)
-    _release(site)
+    site.release()
     await site.restart()
     reply = await site.post(sent)
     assert (reply.status, reply.states) == (200, FINAL)
@@ -177,6 +186,7 @@ async def test_a_killed_bridge_finishes_its_batch_after_the_restart(
     assert (ledger["accepted"], ledger["final"]) == (len(FINAL), len(FINAL))
 
 
+@STORES
 @pytest.mark.parametrize(
     ("operation", "when", "settled"),
     [("corrections", "before", False), ("corrections", "after", True), ("pause", "before", False)],
@@ -204,6 +214,7 @@ async def test_a_row_without_an_id_of_its_own_is_never_sent_twice(
         site.check_identities()
 
 
+@STORES
 async def test_an_offline_batch_survives_a_kill_right_after_its_answer(
     site: Any, invoice: Invoice, wait_until: Any
 ) -> None:
@@ -223,6 +234,7 @@ async def test_an_offline_batch_survives_a_kill_right_after_its_answer(
     await site.ledger()
 
 
+@STORES
 async def test_a_batch_whose_body_broke_off_was_never_taken(site: Any, invoice: Invoice) -> None:
     """Killed before the whole body had arrived, nothing is journalled and nothing submitted; a resend is a first."""
     body = json.dumps(batch(invoice)).encode()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import random
 import signal
 import time
@@ -90,10 +89,11 @@ def compose(chance: random.Random, name: str, invoice: Invoice) -> dict[str, Any
 
 
 class Callers:
-    """ERP installations that send their batches one after the other, and each again until it is answered."""
+    """ERP installations that send their batches one after the other, to any replica, and each until it is answered."""
 
-    def __init__(self, site: Any, breaks: tuple[type[Exception], ...]) -> None:
+    def __init__(self, site: Any, breaks: tuple[type[Exception], ...], chance: random.Random) -> None:
         self.site = site
+        self.chance = chance
         self.breaks = breaks
         self.broken = 0
 
@@ -102,7 +102,7 @@ class Callers:
         before = sent.reply
         while sent.reply is before:
             try:
-                sent.take(await self.site.post(sent.body))
+                sent.take(await self.site.post(sent.body, self.chance.choice(self.site.bridges)))
             except self.breaks:
                 self.broken += 1
                 await asyncio.sleep(0.05)  # the bridge is down: an ERP waits much longer before it tries again
@@ -121,25 +121,28 @@ class Callers:
         await asyncio.gather(*(self.send(one) for one in batches if not one.final))
 
     def _parked(self) -> set[str]:
-        """Return the batches that the bridge gave up on since its last start: some rows need an operator."""
-        lines = [json.loads(line) for line in self.site.bridge.said.splitlines() if line.startswith("{")]
-        started = max(place for place, line in enumerate(lines) if line["event"] == "bridge_started")
-        return {line["batch"] for line in lines[started:] if line["event"] == "batch_parked"}
+        """Return the batches that a replica gave up on since its last start: some rows need an operator."""
+        return set().union(*(self._parked_at(bridge) for bridge in self.site.bridges))
+
+    def _parked_at(self, bridge: Any) -> set[str]:
+        started = bridge.events("bridge_started")[-1]["at"]
+        return {event["batch"] for event in bridge.events("batch_parked") if event["at"] >= started}
 
 
 async def kill_at_random(site: Any, chance: random.Random, times: int) -> None:
-    """Kill the bridge and start it again, also while it is still starting, and now and then politely."""
+    """Kill a replica and start it again, also while it is still starting, and now and then politely."""
     for _ in range(times):
         await asyncio.sleep(chance.uniform(0.05, 1.2))
+        bridge = chance.choice(site.bridges)
         if chance.random() < 0.2:
-            await site.stop(signal.SIGTERM)
-            assert site.bridge.process.returncode == 0
-        site.bridge.kill()
+            bridge.send(signal.SIGTERM)
+            assert await asyncio.to_thread(bridge.wait, 20) == 0
+        bridge.kill()
         if chance.random() < 0.3:
-            await asyncio.to_thread(site.bridge.start)
+            await asyncio.to_thread(bridge.start)
             await asyncio.sleep(chance.uniform(0.1, 0.8))
-            site.bridge.kill()
-        await site.restart()
+            bridge.kill()
+        await asyncio.to_thread(bridge.open)
 
 
 def compare_books(site: Any, batches: list[Sent]) -> None:
@@ -176,11 +179,11 @@ def check_claim(held: Any, sent: Sent) -> None:
 
 
 @contextlib.asynccontextmanager
-async def flaky(open_site: Any, behaviour: dict[str, str]) -> AsyncIterator[Any]:
+async def flaky(open_site: Any, behaviour: dict[str, str], replicas: int) -> AsyncIterator[Any]:
     """A site whose sandbox breaks something all the time."""
     from bridge.sandbox import load_script, read_script
 
-    async with open_site(settle_seconds=1.0, hold_seconds=1.5, drain_seconds=0.5) as site:
+    async with open_site(replicas=replicas, settle_seconds=1.0, hold_seconds=1.5, drain_seconds=0.5) as site:
         script = load_script(ROOT / "config" / "sandbox" / "flaky.toml")
         site.sandbox.play(
             script.extended_by(read_script({"behaviour": behaviour, "fault": [LATE, BAD]}, source="test"))
@@ -193,15 +196,28 @@ CHAOS = pytest.mark.chaos
 
 @pytest.mark.timeout(180)
 @pytest.mark.parametrize(
-    ("seed", "callers", "each", "kills", "behaviour"),
+    ("seed", "store", "replicas", "callers", "each", "kills", "behaviour"),
     [
-        pytest.param(1, 4, 4, 2, UNPROTECTED, id="briefly"),
-        pytest.param(2, 12, 10, 8, {}, id="protected", marks=CHAOS),
-        pytest.param(3, 12, 10, 8, UNPROTECTED, id="unprotected", marks=CHAOS),
+        pytest.param(1, "sqlite", 1, 4, 4, 2, UNPROTECTED, id="briefly"),
+        pytest.param(4, "postgres", 2, 4, 4, 3, UNPROTECTED, id="briefly-two-replicas"),
+        pytest.param(2, "sqlite", 1, 12, 10, 8, {}, id="protected", marks=CHAOS),
+        pytest.param(3, "sqlite", 1, 12, 10, 8, UNPROTECTED, id="unprotected", marks=CHAOS),
+        pytest.param(5, "postgres", 1, 12, 10, 8, UNPROTECTED, id="postgres", marks=CHAOS),
+        pytest.param(6, "postgres", 2, 12, 10, 12, UNPROTECTED, id="two-replicas", marks=CHAOS),
+        pytest.param(7, "postgres", 3, 16, 10, 16, UNPROTECTED, id="three-replicas", marks=CHAOS),
     ],
+    indirect=["store"],
 )
 async def test_random_kills_lose_nothing_and_double_nothing(
-    open_site: Any, invoice: Invoice, breaks: Any, seed: int, callers: int, each: int, kills: int, behaviour: Any
+    open_site: Any,
+    invoice: Invoice,
+    breaks: Any,
+    seed: int,
+    replicas: int,
+    callers: int,
+    each: int,
+    kills: int,
+    behaviour: Any,
 ) -> None:
     """Every row has the answer it must have, the modern side holds exactly the accepted ones, the ledger balances."""
     chance = random.Random(seed)
@@ -209,8 +225,8 @@ async def test_random_kills_lose_nothing_and_double_nothing(
         [Sent(compose(chance, f"c{caller}-b{number}", invoice)) for number in range(each)] for caller in range(callers)
     ]
     everything = [sent for own in batches for sent in own]
-    async with flaky(open_site, behaviour) as site:
-        erps = Callers(site, breaks)
+    async with flaky(open_site, behaviour, replicas) as site:
+        erps = Callers(site, breaks, random.Random(seed))
         async with asyncio.TaskGroup() as group:
             group.create_task(kill_at_random(site, random.Random(seed), kills))
             for own in batches:

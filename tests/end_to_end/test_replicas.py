@@ -1,4 +1,4 @@
-"""Two bridges on one PostgreSQL behind any load balancer: it does not matter which of them a caller or webhook meets."""
+"""Two bridges on one PostgreSQL: it does not matter which of them a caller, a webhook or an operator meets."""
 
 from __future__ import annotations
 
@@ -21,9 +21,7 @@ PROMPTLY_SECONDS = 1.5
 """Half a second more than a second, for a busy machine."""
 
 
-async def test_a_caller_joins_its_batch_on_the_other_replica(
-    open_site: Any, invoice: Invoice, wait_until: Any
-) -> None:
+async def test_a_caller_joins_its_batch_on_the_other_replica(open_site: Any, invoice: Invoice, wait_until: Any) -> None:
     """A resend that meets the other replica waits for the same batch, and gets the same bytes, then and later."""
     async with open_site(replicas=2) as site:
         site.sandbox.play(NEVER)

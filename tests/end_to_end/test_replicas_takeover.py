@@ -43,7 +43,7 @@ PLAN: dict[str, object] = {
         {"operation": "invoices", "kind": "slow", "seconds": SLOW_SECONDS, "where": {"invoiceNumber": "SLOW-*"}},
     ],
 }
-"""What becomes of a batch, by the name of its invoice: taken, answer lost, answer lost and accepted later, under way."""
+"""What becomes of a batch, by its invoice's name: taken, answer lost, answer lost and accepted later, under way."""
 
 
 def batches_named(invoice: Invoice, *names: str, each: int = 6) -> list[dict[str, Any]]:

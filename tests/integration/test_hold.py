@@ -145,7 +145,7 @@ async def test_a_webhook_with_a_wrong_signature_is_refused(world: Any) -> None:
 async def test_a_repeated_webhook_is_taken_without_effect(world: Any) -> None:
     """200 both times; the second one wakes nobody."""
     hinted: list[str] = []
-    world.bridge.workshop._worker._submitter._waiter.hint = hinted.append
+    world.bridge.workshop._store.listen(lambda _, subject: hinted.append(subject))
     assert [await hook(world, "m1", key="same"), await hook(world, "m1", key="same")] == [200, 200]
     assert await hook(world, "m1", key="other") == 200
     assert hinted == ["m1", "m1"]

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from bridge.errors import CannotTakeNow
+from bridge.journal import News
 from bridge.sandbox import Running, SandboxOptions, running
 
 ORG_A = "3fa85f64-5717-4562-b3fc-2c963f66afa6"
@@ -41,7 +42,7 @@ async def hook(world: Any, modern_batch: str, key: str | None) -> Any:
 def listen(world: Any) -> list[str]:
     """Hear which modern batches the waiters are told of."""
     heard: list[str] = []
-    world.bridge.submitter._waiter.hint = heard.append
+    world.bridge.workshop._store.listen(lambda news, subject: heard.append(subject) if news is News.HINT else None)
     return heard
 
 

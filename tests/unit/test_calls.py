@@ -72,9 +72,7 @@ async def test_everything_runs_to_its_end_before_the_first_error_is_raised() -> 
         ended.append(name)
         return name
 
-    doing = asyncio.create_task(
-        together([work("a"), fail(LostBatch("b")), work("c"), fail(ValueError())])
-    )
+    doing = asyncio.create_task(together([work("a"), fail(LostBatch("b")), work("c"), fail(ValueError())]))
     await asyncio.sleep(0.01)
     assert not doing.done()
     go_on.set()

@@ -14,6 +14,7 @@ from structlog.testing import capture_logs
 from bridge.errors import CannotTakeNow
 from bridge.housekeeping import Housekeeping
 from bridge.journal import Journal
+from bridge.office import Office
 from bridge.workshop import Workshop
 
 
@@ -47,6 +48,7 @@ class Rounds:
 async def keep(rounds: Rounds, round_seconds: float) -> AsyncIterator[Housekeeping]:
     housekeeping = Housekeeping(
         cast("Workshop", rounds),
+        cast("Office", rounds),
         cast("Journal", rounds),
         retention_seconds=100,
         clock=lambda: 1000.0,

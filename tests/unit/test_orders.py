@@ -202,9 +202,9 @@ def test_only_rows_in_doubt_are_ever_touched(data: st.DataObject, stored: Stored
     assert named <= in_doubt(stored)
     assert in_doubt(after) == in_doubt(stored) - named
     if settlement is Settlement.RESEND:
-        planned = [row for call in after.calls if call not in stored.calls for row in call.rows]
-        planned = [row for row in planned if after_rows[row].verdict is Verdict.PENDING]
-        assert sorted(row for row in planned if row in named) == sorted(named), "each once"
+        begun = [call for call in after.calls if call not in stored.calls and call.state is CallState.PLANNED]
+        planned = [row for call in begun for row in call.rows]
+        assert sorted(planned) == sorted(named), "each once, and nothing else"
         assert all(after_rows[row].verdict is Verdict.PENDING for row in named)
     else:
         assert {after_rows[row].verdict for row in named} == {Verdict(settlement.value)}

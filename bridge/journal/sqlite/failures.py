@@ -21,7 +21,8 @@ class Failure(Enum):
 
 MEANINGS: dict[int, tuple[Failure, str]] = {
     sqlite3.SQLITE_FULL: (Failure.SPACE, "the disk is full: free some space"),
-    sqlite3.SQLITE_READONLY: (Failure.STORE, "the file or its disk is read-only: make it writable"),
+    # SQLite opens a file that it may not write for reading only, and such a connection stays as it is for good
+    sqlite3.SQLITE_READONLY: (Failure.CONNECTION, "the file or its disk is read-only: make it writable"),
     sqlite3.SQLITE_BUSY: (Failure.STORE, "another program keeps the file locked: stop it"),
     sqlite3.SQLITE_LOCKED: (Failure.STORE, "another program keeps the file locked: stop it"),
     sqlite3.SQLITE_NOMEM: (Failure.STORE, "the machine is out of memory"),

@@ -1,0 +1,40 @@
+"""An open batch as the journal remembers it."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from bridge.batch import Address, CallState, Operation, Verdict
+from bridge.journal import Attempt, BatchRecord, CallRecord, RowRecord, StoredBatch
+from bridge.resumption import reopen
+
+FIRST, SECOND = Address("invoice", 0), Address("invoice", 1)
+INVOICES = Operation("create_invoices", "/orgs/{organizationId}/invoices", "invoices", "uniqueSourceInvoiceId")
+DESK: Any = SimpleNamespace(
+    profile=SimpleNamespace(objects={"invoice": SimpleNamespace(operations={"create_invoices": INVOICES})})
+)
+
+
+def call(name: str, state: CallState, *rows: Address) -> CallRecord:
+    return CallRecord(name, "b", "org", "create_invoices", "/orgs/org/invoices", rows, state)
+
+
+@pytest.mark.parametrize(("doubted", "tried"), [("whole", True), ("other", False)])
+async def test_a_row_that_was_once_in_doubt_stays_under_suspicion_in_a_new_call(doubted: str, tried: bool) -> None:
+    """A call that went on in parts: what its first attempt may have left behind is ours, also after a restart."""
+    rows = tuple(
+        RowRecord(address, Verdict.PENDING, organization="org", operation="create_invoices", item=b"{}")
+        for address in (FIRST, SECOND)
+    )
+    calls = (
+        call("whole", CallState.REFUSED, FIRST),
+        call("other", CallState.REFUSED, SECOND),
+        call("part", CallState.PLANNED, FIRST),
+    )
+    batch = BatchRecord("b", "s", "p", "", "i", "c", 1.0, offline=False, row_count=2, payload=None)
+    attempts = [Attempt(doubted, 2.0, CallState.IN_DOUBT, "answer lost")]
+    work = reopen(StoredBatch(batch, rows, calls), attempts, DESK)
+    assert [(one.id, one.tried) for one in work.calls] == [("part", tried)]
