@@ -95,11 +95,18 @@ async def together(works: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
 
     A write that is cut off because another one failed would be in doubt.
     """
-    several = list(works)
-    if len(several) == 1:
-        return [await several[0]]  # no task of its own: thousands of batches wait with one call each
-    results = await asyncio.gather(*several, return_exceptions=True)
+    results = await asyncio.gather(*works, return_exceptions=True)
     for result in results:
         if isinstance(result, BaseException):
             raise result
     return [result for result in results if not isinstance(result, BaseException)]
+
+
+def side_by_side(works: Iterable[Coroutine[Any, Any, None]]) -> Coroutine[Any, Any, None]:
+    """Do several things as `together` does; a single one is returned as it is, since thousands of batches wait here."""
+    several = list(works)
+    return several[0] if len(several) == 1 else _all(several)
+
+
+async def _all(works: Iterable[Coroutine[Any, Any, None]]) -> None:
+    await together(works)

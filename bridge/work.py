@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from bridge.batch import Address, Outcome, Reference, RowRefused, Verdict
-from bridge.calls import Closing, LiveCall, Outcomes, close_nothing, together
+from bridge.calls import Closing, LiveCall, Outcomes, close_nothing, side_by_side, together
 from bridge.errors import ModernRefused
 from bridge.intake import Desk, Intake
 from bridge.journal import BatchRecord, Claim, DecideRows, PlanCall
@@ -77,6 +77,10 @@ class Work:
         """Tell whether every row has its verdict."""
         return len(self.outcomes) == len(self.rows)
 
+    def organizations(self) -> list[str]:
+        """Return the organizations that rows of the batch go to."""
+        return sorted({row.organization for row in self.planned})
+
     def undecided(self) -> list[PlannedRow]:
         """Return the rows that no call has carried to an end, and no journalled call carries now."""
         carried = {address for call in self.calls for address in call.record.rows}
@@ -90,7 +94,8 @@ def open_work(record: BatchRecord, desk: Desk, intake: Intake) -> Work:
         desk=desk,
         rows=[(row.address, row.ledgerref) for row in intake.rows],
         planned=intake.planned,
-        claims=intake.claims,
+        # without a row that refers to a claim nobody will ask
+        claims=intake.claims if any(row.reference for row in intake.planned) else BatchClaims(),
         outcomes=dict(intake.decided),
         opened=asyncio.get_running_loop().create_future(),
     )
@@ -127,13 +132,11 @@ class Worker:
 
     async def run(self, work: Work) -> None:
         """Work every organization's rows side by side; rows undecided afterwards are in doubt, or wait for such."""
-        organizations = {row.organization for row in work.planned}
-        await together(self._run_organization(work, organization) for organization in sorted(organizations))
+        await side_by_side(self._run_organization(work, organization) for organization in work.organizations())
 
     async def _run_organization(self, work: Work, organization: str) -> None:
-        journalled = [call for call in work.calls if call.draft.organization == organization]
-        rest = waves(row for row in work.undecided() if row.organization == organization).get(organization, [])
-        await self._carry(work, in_sequence(journalled))
+        rest = waves(row for row in work.undecided() if row.organization == organization).get(organization, ())
+        await self._carry(work, in_sequence([call for call in work.calls if call.draft.organization == organization]))
         for wave in rest:
             await self._run_wave(work, wave)
 
@@ -157,7 +160,7 @@ class Worker:
         return self._submitter.prepare(work.record.id, draft)
 
     async def _carry(self, work: Work, lanes: Iterable[Sequence[LiveCall]]) -> None:
-        await together(self._carry_lane(work, lane) for lane in lanes)
+        await side_by_side(self._carry_lane(work, lane) for lane in lanes)
 
     async def _carry_lane(self, work: Work, lane: Sequence[LiveCall]) -> None:
         for call in lane:

@@ -7,7 +7,6 @@ from urllib.parse import unquote, urlsplit
 
 from bridge.errors import SettingsFault
 from bridge.journal.interface import Books, Journal, Office
-from bridge.journal.postgres import PostgresBooks, PostgresOffice, open_postgres_journal
 from bridge.journal.sqlite import open_sqlite_books, open_sqlite_journal, open_sqlite_office
 
 _FORMS = "sqlite:///relative/to/this/file.db, sqlite:////absolute/path.db or postgresql://user@host/database"
@@ -20,6 +19,8 @@ async def open_journal(url: str, *, base: Path) -> Journal:
     URL this bridge cannot read, JournalLocked, JournalTooNew or another OperatorError.
     """
     if is_postgres(url):
+        from bridge.journal.postgres import open_postgres_journal  # noqa: PLC0415 - asyncpg only where it is needed
+
         return await open_postgres_journal(url)
     return open_sqlite_journal(locate_journal(url, base=base))
 
@@ -30,6 +31,8 @@ def open_books(url: str, *, base: Path) -> Books:
     Raises OperatorError when there is none; where a server must be asked, the first question does.
     """
     if is_postgres(url):
+        from bridge.journal.postgres import PostgresBooks  # noqa: PLC0415 - as above
+
         return PostgresBooks(url)
     return open_sqlite_books(locate_journal(url, base=base))
 
@@ -37,6 +40,8 @@ def open_books(url: str, *, base: Path) -> Books:
 def open_office(url: str, *, base: Path) -> Office:
     """Open the same journal for reading and for placing orders, also beside a running bridge."""
     if is_postgres(url):
+        from bridge.journal.postgres import PostgresOffice  # noqa: PLC0415 - as above
+
         return PostgresOffice(url)
     return open_sqlite_office(locate_journal(url, base=base))
 

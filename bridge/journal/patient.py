@@ -33,7 +33,9 @@ class PatientJournal:
 
     @property
     def trusted(self) -> bool:
-        """Tell whether the last write succeeded, or failed long enough ago to try again."""
+        """Tell whether what is written would be ours, and the last write succeeded or failed long enough ago."""
+        if not self._store.may_send(0.0):
+            return False  # the store is away, as it may be for long without a write that would fail
         return self._failed_at is None or self._clock() - self._failed_at > DISTRUST_SECONDS
 
     def may_send(self, seconds: float) -> bool:

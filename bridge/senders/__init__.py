@@ -5,14 +5,15 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from bridge.errors import NotAllowed, NotAuthenticated
-from bridge.senders.keys import FetchJwks, KeyRing
-from bridge.senders.tokens import TokenReader
 from bridge.settings import SenderSettings, Settings
+
+FetchJwks = Callable[[str], Awaitable[Any]]
+"""Fetches a JSON Web Key Set by address; raises VendorError, OSError or ValueError when it cannot be had."""
 
 __all__ = ["FetchJwks", "Sender", "Senders"]
 
@@ -45,7 +46,7 @@ class Senders:
         self._by_id = {each.id: _open_sender(each) for each in settings.senders}
         self._anonymous = frozenset(each.id for each in settings.senders if each.anonymous)
         self._secrets = {"basic": list(_basic_secrets(settings.senders)), "bearer": list(_tokens(settings.senders))}
-        self._signed = TokenReader(settings.senders, KeyRing(fetch_jwks, clock))
+        self._signed_owners = _read_signed(settings.senders, fetch_jwks, clock)
 
     @property
     def senders(self) -> tuple[Sender, ...]:
@@ -79,7 +80,7 @@ class Senders:
         )
         if owners or kind != "bearer":
             return owners
-        return await self._signed.owners(credentials.strip())
+        return await self._signed_owners(credentials.strip())
 
     def _choose_named(self, named: str, owners: frozenset[str]) -> Sender:
         """Return the named sender if the credentials are its own."""
@@ -144,3 +145,19 @@ def _is_latin(text: str) -> bool:
 def _tokens(senders: Iterable[SenderSettings]) -> Iterable[_Secret]:
     """Yield fixed tokens."""
     return (_Secret(_digest(s.bearer.get_secret_value().encode()), s.id) for s in senders if s.bearer is not None)
+
+
+def _read_signed(
+    senders: Iterable[SenderSettings], fetch_jwks: FetchJwks, clock: Callable[[], float]
+) -> Callable[[str], Awaitable[frozenset[str]]]:
+    """Return what tells whose a signed token is; what it takes is loaded only where a sender has an issuer (9 MB)."""
+    if not any(sender.jwt for sender in senders):
+        return _nobody
+    from bridge.senders.keys import KeyRing  # noqa: PLC0415 - see above
+    from bridge.senders.tokens import TokenReader  # noqa: PLC0415 - see above
+
+    return TokenReader(senders, KeyRing(fetch_jwks, clock)).owners
+
+
+async def _nobody(_: str) -> frozenset[str]:
+    return frozenset()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from cachetools import TTLCache
@@ -12,9 +12,7 @@ from jwt import PyJWK, PyJWTError
 
 from bridge.errors import CannotTakeNow, VendorError
 from bridge.logs import Event, get_log
-
-FetchJwks = Callable[[str], Awaitable[Any]]
-"""Fetches a JSON Web Key Set by address; raises VendorError, OSError or ValueError when it cannot be had."""
+from bridge.senders import FetchJwks
 
 KeySet = Mapping[tuple[str, str], PyJWK]
 """Keys by key id (empty where the set gives none) and algorithm."""

@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 from rich.console import Console
 
-from tests.benchmarks import processes, translation
+from tests.benchmarks import announcing, pending, processes, replicas, survival, translation
 from tests.benchmarks.figures import Figure, as_document, show
 
 SUITES: dict[str, Callable[[], Iterable[Figure]]] = {
@@ -23,6 +23,10 @@ SUITES: dict[str, Callable[[], Iterable[Figure]]] = {
     "single": processes.measure_single_rows,
     "large": processes.measure_large_batches,
     "start": processes.measure_start,
+    "postgres": replicas.measure,
+    "survival": survival.measure,
+    "webhooks": announcing.measure,
+    "pending": pending.measure,
 }
 
 

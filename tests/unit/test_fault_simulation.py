@@ -89,8 +89,8 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     def _run_once(self) -> None:
         timers: list[asyncio.TimerHandle] = self._scheduled  # type: ignore[attr-defined]  # the loop's own heap
         while timers and timers[0].cancelled():
-            heapq.heappop(timers)._scheduled = False  # type: ignore[attr-defined]  # as the loop itself does
-            self._timer_cancelled_count -= 1  # type: ignore[has-type]
+            heapq.heappop(timers)
+            self._timer_cancelled_count -= 1  # type: ignore[attr-defined]
         if not self._ready:  # type: ignore[attr-defined]
             assert timers, "everybody waits for somebody else"
             self._now = max(self._now, timers[0].when())

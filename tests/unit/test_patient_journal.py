@@ -20,6 +20,10 @@ class Store:
 
     failures: list[Exception] = field(default_factory=list)
     written: list[Any] = field(default_factory=list)
+    reachable: bool = True
+
+    def may_send(self, seconds: float) -> bool:
+        return self.reachable
 
     async def write(self, *changes: Any) -> None:
         if self.failures:
@@ -54,6 +58,14 @@ async def test_work_that_is_ours_waits_until_it_can_be_written() -> None:
     assert store.written == [CHANGE]
     assert time.pauses == [0.2, 0.4, 0.8, 1.6, 3.2, 6.4, 10.0, 10.0]
     assert journal.trusted
+
+
+async def test_a_store_that_is_away_is_not_trusted_though_no_write_has_failed() -> None:
+    """A replica with nothing to write must not look ready while every new batch would be refused."""
+    journal, store, _ = make()
+    assert journal.trusted
+    store.reachable = False
+    assert not journal.trusted
 
 
 async def test_new_work_does_not_wait() -> None:
