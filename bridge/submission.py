@@ -128,7 +128,7 @@ class Submitter:
             call, answer = await self._attempt(call)
             if not isinstance(answer, NotTaken):
                 return await self._act_on(call, answer)
-            if self._clock() - call.record.planned_at > self._terms.retry_seconds:
+            if self._is_spent(call):
                 return await self._give_up(call, answer.why)
             call = await self._move(call, CallState.PLANNED, why=answer.why)
             log.warning(Event.CALL_NOT_TAKEN, call=call.id, batch=call.record.batch_id, why=answer.why)
@@ -188,6 +188,10 @@ class Submitter:
             call = await self._doubt(call, answer.why)
             return await self._settle(replace(call, tried=True))
         raise TypeError(f"no way to act on {type(answer).__name__}")
+
+    def _is_spent(self, call: LiveCall) -> bool:
+        """Tell whether a call has been tried for as long as calls are."""
+        return self._clock() - call.record.planned_at > self._terms.retry_seconds
 
     async def _give_up(self, call: LiveCall, why: str) -> Outcomes:
         message = f"not submitted: the modern system did not take it in time ({why}); send it again in a new batch"
@@ -270,6 +274,8 @@ class Submitter:
         """Find out what became of a call in doubt, and act on it."""
         finding = await self._reconciler.settle(self._access(call.draft.organization), call)
         log.info(Event.CALL_RECONCILED, call=call.id, batch=call.record.batch_id, why=type(finding).__name__)
+        if isinstance(finding, NeverArrived) and self._is_spent(call):
+            return await self._give_up(call, "no attempt was answered, and none arrived")
         if isinstance(finding, NeverArrived):
             call = await self._move(call, CallState.PLANNED, why="never arrived; sent again with the same ids and key")
             return await self._submit(call)

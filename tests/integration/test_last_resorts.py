@@ -22,14 +22,15 @@ async def settle(world: Any, wait_until: Any, batch: dict[str, Any]) -> Any:
     return await world.post(batch)
 
 
+@pytest.mark.parametrize("status", [503, 500])
 async def test_a_call_that_nobody_takes_for_a_day_is_given_up(
-    open_world: Any, invoice: Invoice, wait_until: Any
+    open_world: Any, invoice: Invoice, wait_until: Any, status: int
 ) -> None:
-    """Provably never taken: the rows are refused, saying that they may be sent again, with those that wait for them."""
+    """Never taken, or never arrived: its rows are refused, to be sent again, with those that wait for them."""
     ahead = 0.0
     clock = lambda: time.time() + ahead  # noqa: E731 - reads the variable anew
     async with open_world(environment=Environment(clock=clock), **QUICK) as world:
-        busy = {"operation": "invoices", "kind": "fail", "status": 503, "retry_after_seconds": 0}
+        busy = {"operation": "invoices", "kind": "fail", "status": status}
         world.sandbox.play({"fault": [busy]})
         batch = {"batchid": "b", "invoice": [invoice("1")], "payment": [{"invoiceNumber": "1", "amount": 1}]}
         assert (await world.post(batch)).code == 3

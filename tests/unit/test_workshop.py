@@ -59,6 +59,9 @@ class Shelf:
         if waiting := self.failures.get(method):
             raise waiting.pop(0)
 
+    def may_send(self, seconds: float) -> bool:
+        return True
+
     async def take_over(self) -> list[str]:
         self._fail("take_over")
         taken, self.free = self.free, []
