@@ -91,7 +91,8 @@ async def open_bridge(settings: Settings, environment: Environment | None = None
     journal = await open_journal(settings.storage.url, base=Path.cwd())
     try:
         async with _open_session() as session:
-            bridge = _assemble(settings, environment, directory, desks, journal, session)
+            patient = PatientJournal(journal, clock=environment.clock, sleep=asyncio.sleep)
+            bridge = _assemble(_Ground(settings, environment, directory, desks, journal, patient, session))
             rounds = asyncio.create_task(bridge.housekeeping.run())
             try:
                 yield bridge
@@ -105,87 +106,121 @@ async def open_bridge(settings: Settings, environment: Environment | None = None
         log.info(Event.BRIDGE_STOPPED)
 
 
-def _assemble(
-    settings: Settings,
-    environment: Environment,
-    directory: Directory,
-    desks: Mapping[str, Desk],
-    journal: Journal,
-    session: aiohttp.ClientSession,
-) -> Bridge:
+@dataclass(frozen=True, slots=True)
+class _Ground:
+    """What everything stands on."""
+
+    settings: Settings
+    environment: Environment
+    directory: Directory
+    desks: Mapping[str, Desk]
+    journal: Journal
+    patient: PatientJournal
+    session: aiohttp.ClientSession
+
+
+@dataclass(frozen=True, slots=True)
+class _ModernSide:
+    """The ways to the modern system."""
+
+    client: ModernClient
+    waiter: Waiter
+    gates: Gates
+    access: Callable[[str], Access]
+
+
+def _assemble(ground: _Ground) -> Bridge:
     """Introduce everyone to everyone."""
-    clock, sleep = environment.clock, asyncio.sleep
-    retry_seconds = settings.modern.retry_hours * 3600
-    modern = ModernClient(
-        session,
-        settings.modern.base_url,
-        settings.modern.token_url,
+    clock, new_id = ground.environment.clock, ground.environment.new_id
+    modern, metrics, lobby = _reach_modern(ground), Metrics(), Lobby(clock=clock)
+    submitter = _make_submitter(ground, modern)
+    workshop = Workshop(
+        ground.desks,
+        ground.journal,
+        ground.patient,
+        _make_worker(ground, modern, submitter),
+        lobby,
+        observer=metrics,
+        limits=_limits(ground.settings),
         clock=clock,
-        idempotency_header=settings.modern.idempotency_header,
-        request_timeout_seconds=settings.modern.request_timeout_seconds,
-        jitter=environment.chance.random,
+    )
+    pipeline = Pipeline(ground.desks, ground.journal, workshop, lobby, clock=clock, new_id=new_id)
+    metrics.watch(open_batches=lambda: workshop.open_batches, held_organizations=lambda: modern.gates.closed)
+    office = Office(workshop, ground.journal, ground.patient, clock=clock, new_id=new_id)
+    retention_seconds = ground.settings.storage.retention_days * 86_400
+    housekeeping = Housekeeping(workshop, office, ground.journal, retention_seconds=retention_seconds, clock=clock)
+    ground.journal.listen(_spread(lobby, modern.waiter, housekeeping, workshop))
+    return Bridge(_make_surface(ground, pipeline, metrics), pipeline, workshop, submitter, housekeeping)
+
+
+def _reach_modern(ground: _Ground) -> _ModernSide:
+    settings, jitter = ground.settings.modern, ground.environment.chance.random
+    client = ModernClient(
+        ground.session,
+        settings.base_url,
+        settings.token_url,
+        clock=ground.environment.clock,
+        idempotency_header=settings.idempotency_header,
+        request_timeout_seconds=settings.request_timeout_seconds,
+        jitter=jitter,
     )
     waiter = Waiter(
-        modern.glance,
-        modern.recent_batches,
+        client.glance,
+        client.recent_batches,
         clock=time.monotonic,
-        jitter=environment.chance.random,
-        ceiling_seconds=settings.modern.poll_ceiling_seconds,
+        jitter=jitter,
+        ceiling_seconds=settings.poll_ceiling_seconds,
     )
-    access = _accesses(directory)
-    patient = PatientJournal(journal, clock=clock, sleep=sleep)
-    patience = Patience(settings.modern.request_timeout_seconds, settings.modern.settle_seconds)
-    gates = Gates(_gate_terms(settings), clock=time.monotonic)
-    reconciler = Reconciler(modern, patience, clock=clock)
-    submitter = Submitter(
-        patient,
-        modern,
-        waiter,
+    gates = Gates(_gate_terms(ground.settings), clock=time.monotonic)
+    return _ModernSide(client, waiter, gates, _accesses(ground.directory))
+
+
+def _make_submitter(ground: _Ground, modern: _ModernSide) -> Submitter:
+    settings, environment = ground.settings.modern, ground.environment
+    patience = Patience(settings.request_timeout_seconds, settings.settle_seconds)
+    reconciler = Reconciler(modern.client, patience, clock=environment.clock)
+    return Submitter(
+        ground.patient,
+        modern.client,
+        modern.waiter,
         reconciler,
-        Judge(reconciler, [word.casefold() for word in settings.modern.duplicate_words]),
-        gates=gates,
-        access=access,
-        terms=Terms(retry_seconds=retry_seconds),
-        clock=clock,
+        Judge(reconciler, [word.casefold() for word in settings.duplicate_words]),
+        gates=modern.gates,
+        access=modern.access,
+        terms=Terms(retry_seconds=settings.retry_hours * 3600),
+        clock=environment.clock,
         new_id=environment.new_id,
         chance=environment.chance,
     )
+
+
+def _make_worker(ground: _Ground, modern: _ModernSide, submitter: Submitter) -> Worker:
+    settings = ground.settings.modern
     references = References(
-        journal, modern, access, settle_seconds=settings.modern.settle_seconds, patience_seconds=retry_seconds
+        ground.journal,
+        modern.client,
+        modern.access,
+        settle_seconds=settings.settle_seconds,
+        patience_seconds=settings.retry_hours * 3600,
     )
-    worker = Worker(patient, submitter, references, max_rows_per_call=settings.modern.max_rows_per_call)
-    metrics = Metrics()
-    lobby = Lobby(clock=clock)
-    workshop = Workshop(
-        desks,
-        journal,
-        patient,
-        worker,
-        lobby,
-        observer=metrics,
-        limits=_limits(settings),
-        clock=clock,
-    )
-    pipeline = Pipeline(desks, journal, workshop, lobby, clock=clock, new_id=environment.new_id)
-    metrics.watch(open_batches=lambda: workshop.open_batches, held_organizations=lambda: gates.closed)
+    return Worker(ground.patient, submitter, references, max_rows_per_call=settings.max_rows_per_call)
+
+
+def _make_surface(ground: _Ground, pipeline: Pipeline, metrics: Metrics) -> web.Application:
+    settings, clock = ground.settings, ground.environment.clock
     endpoints = Endpoints(
-        Senders(settings, _fetch_jwks(session), clock),
+        Senders(settings, _fetch_jwks(ground.session), clock),
         pipeline,
         metrics,
-        note_hook=_note_hook(journal, clock),
+        note_hook=_note_hook(ground.journal, clock),
         max_body_bytes=settings.server.max_body_bytes,
         max_reading_bytes=int(settings.server.max_reading_mb * 1024 * 1024),
-        hook_secrets=_hook_secrets(settings, directory),
-        description=_describe(desks),
+        hook_secrets=_hook_secrets(settings, ground.directory),
+        description=_describe(ground.desks),
     )
     app = web.Application(middlewares=[observe_requests(metrics), answer_errors()])
     app.add_routes(endpoints.routes())
-    office = Office(workshop, journal, patient, clock=clock, new_id=environment.new_id)
-    housekeeping = Housekeeping(
-        workshop, office, journal, retention_seconds=settings.storage.retention_days * 86_400, clock=clock
-    )
-    journal.listen(_spread(lobby, waiter, housekeeping, workshop))
-    return Bridge(app, pipeline, workshop, submitter, housekeeping)
+    return app
 
 
 def _note_hook(journal: Journal, clock: Callable[[], float]) -> NoteHook:
