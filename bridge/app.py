@@ -16,6 +16,7 @@ import aiohttp
 from aiohttp import web
 
 from bridge import __version__
+from bridge.dispatch import Dispatch
 from bridge.endpoints import Endpoints, HookSecrets, NoteHook
 from bridge.errors import MappingFault, VendorError
 from bridge.gates import Gates, GateTerms
@@ -67,7 +68,7 @@ class Bridge:
     app: web.Application
     pipeline: Pipeline
     workshop: Workshop
-    submitter: Submitter
+    dispatch: Dispatch
     housekeeping: Housekeeping
 
 
@@ -99,7 +100,7 @@ async def open_bridge(settings: Settings, environment: Environment | None = None
             finally:
                 rounds.cancel()
                 await asyncio.gather(rounds, return_exceptions=True)
-                await bridge.submitter.quiesce(LINGER_SECONDS)
+                await bridge.dispatch.quiesce(LINGER_SECONDS)
                 await bridge.workshop.close()
     finally:
         await journal.close()
@@ -133,7 +134,8 @@ def _assemble(ground: _Ground) -> Bridge:
     """Introduce everyone to everyone."""
     clock, new_id = ground.environment.clock, ground.environment.new_id
     modern, metrics, lobby = _reach_modern(ground), Metrics(), Lobby(clock=clock)
-    submitter = _make_submitter(ground, modern)
+    dispatch = Dispatch(ground.patient, modern.client, modern.gates, modern.access)
+    submitter = _make_submitter(ground, modern, dispatch)
     workshop = Workshop(
         ground.desks,
         ground.journal,
@@ -150,7 +152,7 @@ def _assemble(ground: _Ground) -> Bridge:
     retention_seconds = ground.settings.storage.retention_days * 86_400
     housekeeping = Housekeeping(workshop, office, ground.journal, retention_seconds=retention_seconds, clock=clock)
     ground.journal.listen(_spread(lobby, modern.waiter, housekeeping, workshop))
-    return Bridge(_make_surface(ground, pipeline, metrics), pipeline, workshop, submitter, housekeeping)
+    return Bridge(_make_surface(ground, pipeline, metrics), pipeline, workshop, dispatch, housekeeping)
 
 
 def _reach_modern(ground: _Ground) -> _ModernSide:
@@ -175,17 +177,16 @@ def _reach_modern(ground: _Ground) -> _ModernSide:
     return _ModernSide(client, waiter, gates, _accesses(ground.directory))
 
 
-def _make_submitter(ground: _Ground, modern: _ModernSide) -> Submitter:
+def _make_submitter(ground: _Ground, modern: _ModernSide, dispatch: Dispatch) -> Submitter:
     settings, environment = ground.settings.modern, ground.environment
     patience = Patience(settings.request_timeout_seconds, settings.settle_seconds)
     reconciler = Reconciler(modern.client, patience, clock=environment.clock)
     return Submitter(
         ground.patient,
-        modern.client,
+        dispatch,
         modern.waiter,
         reconciler,
         Judge(reconciler, [word.casefold() for word in settings.duplicate_words]),
-        gates=modern.gates,
         access=modern.access,
         terms=Terms(retry_seconds=settings.retry_hours * 3600),
         clock=environment.clock,

@@ -8,19 +8,16 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from bridge.batch import CallState, Outcome, Verdict
 from bridge.calls import LiveCall, Outcomes, learn, together
-from bridge.gates import Gate, Gates
+from bridge.dispatch import Dispatch
 from bridge.journal import CallRecord, Change, DecideRows, LearnClaims, PlanCall
 from bridge.journal.patient import PatientJournal
 from bridge.logs import Event, get_log
 from bridge.modern.answers import Answer, Conflict, NotTaken, Refused, Taken, TakenAtOnce, Unknown
-from bridge.modern.client import ModernClient
 from bridge.modern.correlation import blame
-from bridge.modern.requests import assemble
 from bridge.modern.results import ModernBatch
 from bridge.modern.tokens import Access
 from bridge.modern.waiting import Waiter
@@ -32,9 +29,6 @@ log = get_log()
 
 BACKOFF_FIRST_SECONDS = 0.5
 BACKOFF_CEILING_SECONDS = 60.0
-SEND_MARGIN_SECONDS = 1.0
-"""How long our ownership must still last when the first byte of a write leaves."""
-LEASE_LOOK_SECONDS = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,12 +45,11 @@ class Submitter:
     def __init__(
         self,
         journal: PatientJournal,
-        modern: ModernClient,
+        dispatch: Dispatch,
         waiter: Waiter,
         reconciler: Reconciler,
         judge: Judge,
         *,
-        gates: Gates,
         access: Callable[[str], Access],
         terms: Terms,
         clock: Callable[[], float],
@@ -65,7 +58,7 @@ class Submitter:
         chance: random.Random | None = None,
     ) -> None:
         self._journal = journal
-        self._modern = modern
+        self._dispatch = dispatch
         self._waiter = waiter
         self._reconciler = reconciler
         self._judge = judge
@@ -75,12 +68,6 @@ class Submitter:
         self._new_id = new_id
         self._sleep = sleep
         self._chance = chance or random.Random()  # noqa: S311 - jitter, not a secret
-        self._gates = gates
-        self._under_way: dict[str, str] = {}
-        """Calls that are being sent, or whose answer is not written down yet, and their batches."""
-        self._quiet = asyncio.Event()
-        self._quiet.set()
-        self._stopping = False
 
     def prepare(self, batch_id: str, draft: Draft) -> LiveCall:
         """Give a draft its identity; nothing is written yet, see `intent`."""
@@ -101,7 +88,7 @@ class Submitter:
         try:
             return await self._carry(call)
         finally:
-            self._note_arrival(call.id)  # however it ended: nobody will write its answer down any more
+            self._dispatch.note_arrival(call.id)  # however it ended: nobody will write its answer down any more
 
     async def _carry(self, call: LiveCall) -> Outcomes:
         state = call.record.state
@@ -117,7 +104,7 @@ class Submitter:
 
     def is_sending(self, batch_id: str) -> bool:
         """Tell whether a call of this batch is being sent, or its answer not written down yet."""
-        return batch_id in self._under_way.values()
+        return self._dispatch.is_sending(batch_id)
 
     # --- sending ---------------------------------------------------------------------------------------------------
 
@@ -125,7 +112,7 @@ class Submitter:
         """Send until the modern system has answered, or the budget for provably untaken calls is spent."""
         pause = BACKOFF_FIRST_SECONDS
         while True:
-            call, answer = await self._attempt(call)
+            call, answer = await self._dispatch.attempt(call, self._begin)
             if not isinstance(answer, NotTaken):
                 return await self._act_on(call, answer)
             if self._is_spent(call):
@@ -136,42 +123,9 @@ class Submitter:
                 await self._sleep(pause * self._chance.uniform(0.5, 1.0))
                 pause = min(pause * 2, BACKOFF_CEILING_SECONDS)
 
-    async def _attempt(self, call: LiveCall) -> tuple[LiveCall, Answer]:
-        """Make one attempt, its intent durable before the first byte leaves."""
-        organization = call.draft.organization
-        gate = self._gates.of(organization)
-        async with gate.passage():
-            await self._wait_until_allowed()
-            self._under_way[call.id] = call.record.batch_id
-            self._quiet.clear()
-            call = await self._move(call, CallState.SUBMITTING)
-            if not self._journal.may_send(SEND_MARGIN_SECONDS):
-                return call, NotTaken("this replica's lease ran out before anything was sent")
-            body = assemble(call.draft.operation.collection, [row.item for row in call.rows])
-            answer = await self._modern.submit(
-                self._access(organization),
-                call.record.path,
-                body,
-                call.id,
-                expects_batch=bool(call.draft.operation.collection),
-            )
-        _tell(gate, answer)
-        return call, answer
-
-    async def _wait_until_allowed(self) -> None:
-        """Wait until our batches are surely ours; once the bridge stops, nothing more is sent at all."""
-        while self._stopping or not self._journal.may_send(SEND_MARGIN_SECONDS):
-            await self._sleep(LEASE_LOOK_SECONDS)
-
-    async def quiesce(self, seconds: float) -> None:
-        """Send nothing more, and wait until the answers to what was sent are written down, so long at most.
-
-        A write that is cut off would be in doubt at the next start.
-        """
-        self._stopping = True
-        with suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                await self._quiet.wait()
+    async def _begin(self, call: LiveCall) -> LiveCall:
+        """Make the intent of an attempt durable."""
+        return await self._move(call, CallState.SUBMITTING)
 
     async def _act_on(self, call: LiveCall, answer: Answer) -> Outcomes:
         """Read the answer by one question: can the write have been accepted?"""
@@ -319,12 +273,7 @@ class Submitter:
         """Make a step of a call durable, and note that it is not under way any more unless it was just begun."""
         await self._journal.write(*changes)
         if call.record.state is not CallState.SUBMITTING:
-            self._note_arrival(call.id)
-
-    def _note_arrival(self, call_id: str) -> None:
-        self._under_way.pop(call_id, None)
-        if not self._under_way:
-            self._quiet.set()
+            self._dispatch.note_arrival(call.id)
 
     async def _finish(
         self, call: LiveCall, decided: Iterable[Outcome], *, after: CallState = CallState.DONE, why: str
@@ -334,16 +283,6 @@ class Submitter:
         ended, move = call.moved(after, self._clock(), why=why)
         await self._write(ended, move, *_decisions(ended, outcomes), *await call.closing(outcomes))
         return outcomes
-
-
-def _tell(gate: Gate, answer: Answer) -> None:
-    """Let the organization's gate know how its write fared."""
-    if isinstance(answer, NotTaken) and answer.retry_after_seconds:
-        gate.hold(answer.retry_after_seconds)
-    elif isinstance(answer, NotTaken | Unknown):
-        gate.failed()
-    else:
-        gate.succeeded()
 
 
 def _decisions(call: LiveCall, outcomes: Outcomes) -> list[Change]:

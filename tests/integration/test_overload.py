@@ -191,7 +191,7 @@ async def test_a_retry_after_holds_all_calls_of_its_organization(
         world.sandbox.play({"fault": [refuse_b(retry_after_seconds=2, times=1)]})
         first = asyncio.create_task(post(world, batch_for(ORG_B, "b1", invoice)))
         await wait_until(lambda: [entry.status for entry in writes_to(world, ORG_B)] == [503])
-        await wait_until(lambda: world.bridge.submitter._gates.closed == 1)
+        await wait_until(lambda: world.bridge.dispatch._gates.closed == 1)
         second = asyncio.create_task(post(world, batch_for(ORG_B, "b2", invoice)))
         assert (await post(world, batch_for(ORG_A, "a", invoice))).code == 0
         assert len(writes_to(world, ORG_B)) == 1, "the other one was answered before anything was sent again"
@@ -199,7 +199,7 @@ async def test_a_retry_after_holds_all_calls_of_its_organization(
         assert [reply.code for reply in replies] == [0, 0]
         refused, *sent = writes_to(world, ORG_B)
         assert min(entry.at for entry in sent) >= refused.at + 1.9
-        assert world.bridge.submitter._gates.closed == 0
+        assert world.bridge.dispatch._gates.closed == 0
 
 
 async def test_a_retry_after_of_no_time_is_not_taken_as_an_invitation(
@@ -209,7 +209,7 @@ async def test_a_retry_after_of_no_time_is_not_taken_as_an_invitation(
     async with open_world(failures_to_break=3, break_seconds=30, hold_seconds=0.05) as world:
         world.sandbox.play({"fault": [refuse_b(retry_after_seconds=0)]})
         await post(world, batch_for(ORG_B, "b", invoice))
-        await wait_until(lambda: world.bridge.submitter._gates.closed == 1)
+        await wait_until(lambda: world.bridge.dispatch._gates.closed == 1)
         first, *others = [entry.at for entry in writes_to(world, ORG_B)]
         assert len(others) == 2
         assert others[0] - first > 0.2, "a pause, although none was asked for"
@@ -225,13 +225,13 @@ async def test_the_breaker_closes_and_opens_again(
         fault = {"operation": "invoices", "where": {"invoiceNumber": "b*"}, "times": 2, **kind}
         world.sandbox.play({"fault": [fault]})
         callers = [asyncio.create_task(post(world, batch_for(ORG_B, f"b{number}", invoice))) for number in range(2)]
-        await wait_until(lambda: world.bridge.submitter._gates.closed == 1)
+        await wait_until(lambda: world.bridge.dispatch._gates.closed == 1)
         async with world.session.get(world.url + "/metrics") as response:
             assert "bridge_held_organizations 1.0" in await response.text()
         assert (await post(world, batch_for(ORG_A, "a", invoice))).code == 0
         replies = await asyncio.wait_for(asyncio.gather(*callers), 20)
         assert [reply.code for reply in replies] == [0, 0]
-        assert world.bridge.submitter._gates.closed == 0
+        assert world.bridge.dispatch._gates.closed == 0
         assert world.accepted("invoices", ORG_B) == {"erp-b0": 1, "erp-b1": 1}
 
 

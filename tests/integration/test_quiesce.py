@@ -103,7 +103,7 @@ async def test_nothing_is_sent_once_the_stop_has_begun(
     async with open_world(sandbox=sandbox, hold_seconds=0.05, **settings) as world:
         batch_id = (await world.post(batch)).headers["x-bridge-batch"]
         await wait_until(lambda: world.writes("invoices"))
-        await world.bridge.submitter.quiesce(10)
+        await world.bridge.dispatch.quiesce(10)
         assert len(world.writes("invoices")) == 1
         await asyncio.sleep(0.3)  # the slot is free, and time enough to send if it were allowed
         assert len(world.writes("invoices")) == 1
@@ -117,10 +117,10 @@ async def test_nothing_is_sent_once_the_stop_has_begun(
 
 async def test_the_stop_waits_for_nobody_when_nothing_is_under_way(world: Any, invoice: Invoice) -> None:
     """Neither before the first write nor after the last."""
-    await asyncio.wait_for(world.bridge.submitter.quiesce(3600), 5)
-    world.bridge.submitter._stopping = False
+    await asyncio.wait_for(world.bridge.dispatch.quiesce(3600), 5)
+    world.bridge.dispatch._stopping = False
     assert (await world.post({"invoice": [invoice("1")]})).code == 0
-    await asyncio.wait_for(world.bridge.submitter.quiesce(3600), 5)
+    await asyncio.wait_for(world.bridge.dispatch.quiesce(3600), 5)
 
 
 async def test_callers_that_give_their_batch_while_the_bridge_drains_are_answered(
@@ -190,7 +190,7 @@ async def test_a_lease_that_ends_while_the_intent_is_written_sends_nothing(
     ]
     assert "lease" in attempts[2].why
     assert len(world.writes("invoices")) == 1
-    assert world.bridge.submitter._gates.of(ORG_A)._failures == 0, "the organization did nothing wrong"
+    assert world.bridge.dispatch._gates.of(ORG_A)._failures == 0, "the organization did nothing wrong"
 
 
 async def test_callers_of_a_lost_batch_get_what_the_other_replica_answered(
@@ -212,7 +212,7 @@ async def test_callers_of_a_lost_batch_get_what_the_other_replica_answered(
     callers = [asyncio.create_task(world.post(batch)) for _ in range(2)]
     await wait_until(lambda: told and world.bridge.workshop.open_batches == 0)
     assert not any(caller.done() for caller in callers)
-    await asyncio.wait_for(world.bridge.submitter.quiesce(3600), 5)
+    await asyncio.wait_for(world.bridge.dispatch.quiesce(3600), 5)
     (call,) = (await world.books.load(told[0])).calls
     assert call.state is CallState.SUBMITTED
     theirs = b'{"statuscode":0,"errors":[],"responses":[]}'
@@ -243,7 +243,7 @@ async def test_a_batch_lost_while_its_result_is_waited_for_is_let_go_at_once(
         assert (await world.post({"batchid": "b", "invoice": [invoice("1")]})).code == 3
         await wait_until(lambda: world.bridge.workshop.open_batches == 0, 5)
         await wait_until(lambda: not world.bridge.workshop._tasks, 5)
-        await asyncio.wait_for(world.bridge.submitter.quiesce(3600), 5)
+        await asyncio.wait_for(world.bridge.dispatch.quiesce(3600), 5)
 
 
 # --- how few writes there are ---------------------------------------------------------------------------------------
@@ -344,7 +344,7 @@ async def test_a_batch_stopped_by_a_fault_of_the_program_is_taken_up_again(
     """While its caller still waits: it rests for a while, and then comes to its end without a restart."""
     monkeypatch.setattr("bridge.workshop.SECOND_CHANCE_SECONDS", 0.1)
     async with open_world() as world:
-        judge = world.bridge.submitter._judge
+        judge = world.bridge.workshop._worker._submitter._judge
         decide, faults = judge.decide, [RuntimeError("a fault of the program")]
 
         async def fail_once(*given: Any) -> Any:

@@ -120,7 +120,7 @@ async def test_a_hint_that_comes_before_anybody_waits_is_kept(
         await wait_until(lambda: world.sandbox.state.account(ORG_A).batches)
         batch = world.sandbox.state.account(ORG_A).batches[-1]
         assert (await hook(world, batch.id, "k"))[0] == 200
-        waiter = world.bridge.submitter._waiter
+        waiter = world.bridge.workshop._worker._submitter._waiter
         await wait_until(lambda: batch.id in waiter._early)
         world.sandbox.stand_in.tick(batch, at_least=batch.created_at + 86_400)
         assert (await asyncio.wait_for(caller, 10)).code == 0

@@ -25,6 +25,7 @@ from structlog.testing import capture_logs
 
 from bridge.batch import Address, Operation, Reference, Verdict
 from bridge.calls import LiveCall
+from bridge.dispatch import Dispatch
 from bridge.errors import ModernUnreachable
 from bridge.gates import Gates, GateTerms
 from bridge.intake import Intake
@@ -321,13 +322,13 @@ class Simulation:
         reconciler = self.reconciler(modern, patience, clock=now)
         loop = asyncio.get_running_loop()
         patient = PatientJournal(journal, clock=now, sleep=asyncio.sleep)
+        gates = Gates(GateTerms(concurrency=8, failures_to_break=10**9), clock=loop.time)
         submitter = Submitter(
             patient,
-            journal,
+            Dispatch(patient, journal, gates, _access),
             Waiter(self.modern.glance, clock=loop.time, jitter=self.chance.random),
             reconciler,
             Judge(reconciler, ["duplicate"]),
-            gates=Gates(GateTerms(concurrency=8, failures_to_break=10**9), clock=loop.time),
             access=_access,
             terms=Terms(retry_seconds=86_400),
             clock=now,

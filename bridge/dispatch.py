@@ -1,0 +1,105 @@
+"""Single attempts of writes: who may send now, what is under way, and how the sending comes to rest."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+
+from bridge.calls import LiveCall
+from bridge.gates import Gate, Gates
+from bridge.journal.patient import PatientJournal
+from bridge.modern.answers import Answer, NotTaken, Unknown
+from bridge.modern.client import ModernClient
+from bridge.modern.requests import assemble
+from bridge.modern.tokens import Access
+
+SEND_MARGIN_SECONDS = 1.0
+"""How long our ownership must still last when the first byte of a write leaves."""
+LEASE_LOOK_SECONDS = 0.1
+
+
+class Dispatch:
+    """Make attempts through the organizations' gates, while the batches are ours and the bridge is not stopping."""
+
+    def __init__(
+        self,
+        journal: PatientJournal,
+        modern: ModernClient,
+        gates: Gates,
+        access: Callable[[str], Access],
+        *,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        self._journal = journal
+        self._modern = modern
+        self._gates = gates
+        self._access = access
+        self._sleep = sleep
+        self._under_way: dict[str, str] = {}
+        """Calls that are being sent, or whose answer is not written down yet, and their batches."""
+        self._quiet = asyncio.Event()
+        self._quiet.set()
+        self._stopping = False
+
+    async def attempt(
+        self, call: LiveCall, begin: Callable[[LiveCall], Awaitable[LiveCall]]
+    ) -> tuple[LiveCall, Answer]:
+        """Make one attempt; `begin` makes its intent durable before the first byte leaves, and returns the call then.
+
+        The call is under way until `note_arrival`.
+        """
+        organization = call.draft.organization
+        gate = self._gates.of(organization)
+        async with gate.passage():
+            await self._wait_until_allowed()
+            self._under_way[call.id] = call.record.batch_id
+            self._quiet.clear()
+            call = await begin(call)
+            if not self._journal.may_send(SEND_MARGIN_SECONDS):
+                return call, NotTaken("this replica's lease ran out before anything was sent")
+            body = assemble(call.draft.operation.collection, [row.item for row in call.rows])
+            answer = await self._modern.submit(
+                self._access(organization),
+                call.record.path,
+                body,
+                call.id,
+                expects_batch=bool(call.draft.operation.collection),
+            )
+        _tell(gate, answer)
+        return call, answer
+
+    def note_arrival(self, call_id: str) -> None:
+        """Note that the answer to a call is written down, or that nobody will do so any more."""
+        self._under_way.pop(call_id, None)
+        if not self._under_way:
+            self._quiet.set()
+
+    def is_sending(self, batch_id: str) -> bool:
+        """Tell whether a call of this batch is under way."""
+        return batch_id in self._under_way.values()
+
+    async def quiesce(self, seconds: float) -> None:
+        """Send nothing more, and wait until the answers to what was sent are written down, so long at most.
+
+        A write that is cut off would be in doubt at the next start.
+        """
+        self._stopping = True
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._quiet.wait()
+
+    async def _wait_until_allowed(self) -> None:
+        """Wait until our batches are surely ours; once the bridge stops, nothing more is sent at all."""
+        while self._stopping or not self._journal.may_send(SEND_MARGIN_SECONDS):
+            await self._sleep(LEASE_LOOK_SECONDS)
+
+
+def _tell(gate: Gate, answer: Answer) -> None:
+    """Let the organization's gate know how its write fared."""
+    if isinstance(answer, NotTaken) and answer.retry_after_seconds:
+        gate.hold(answer.retry_after_seconds)
+    elif isinstance(answer, NotTaken | Unknown):
+        gate.failed()
+    else:
+        gate.succeeded()
