@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import Protocol
 
 from bridge.batch import Reference, RowRefused
-from bridge.errors import ModernRefused, ModernUnreachable
+from bridge.errors import CannotTakeNow, ModernRefused, ModernUnreachable
 from bridge.journal import Books, Claim
 from bridge.logs import Event, get_log
 from bridge.modern.lists import ModernCase, ModernInvoice
@@ -100,10 +100,19 @@ class References:
 
     async def _in_books(self, access: Access, reference: Reference) -> Claim | None:
         for kind, value in reference.keys:
-            found = await self._books.claims(access.organization, kind, value)
+            found = await self._claims(access.organization, kind, value)
             if claim := _only_one(kind, [claim for claim in found if claim.invoice_id]):
                 return claim
         return None
+
+    async def _claims(self, organization: str, kind: str, value: str) -> Sequence[Claim]:
+        """Ask the books, and wait out a store that is away: the batch is ours, and its other rows go on."""
+        while True:
+            try:
+                return await self._books.claims(organization, kind, value)
+            except CannotTakeNow as reason:
+                log.warning(Event.LOOK_UP_FAILED, organization=organization, why=type(reason).__name__)
+            await self._sleep(RETRY_FIRST_SECONDS)
 
     async def _in_modern(self, access: Access, reference: Reference) -> Claim | None:
         for kind, value in reference.keys:

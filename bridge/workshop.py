@@ -10,7 +10,7 @@ from functools import partial
 from typing import Protocol
 
 from bridge.batch import Address, Outcome, Verdict
-from bridge.calls import Outcomes
+from bridge.calls import Outcomes, close_nothing
 from bridge.errors import BridgeError, CannotTakeNow, TooManyBatches
 from bridge.intake import Desk
 from bridge.journal import (
@@ -231,6 +231,8 @@ class Workshop:
             self._drop(work)
             work.lost = True
             self._spawn(f"{batch_id} at rest", self._rest(batch_id))
+        finally:
+            work.closing = close_nothing  # it holds the batch: only a full collection would free the two again
         self._lobby.stir(batch_id)
 
     async def _rest(self, batch_id: str) -> None:

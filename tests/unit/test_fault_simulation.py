@@ -26,7 +26,7 @@ from structlog.testing import capture_logs
 from bridge.batch import Address, Operation, Reference, Verdict
 from bridge.calls import LiveCall
 from bridge.dispatch import Dispatch
-from bridge.errors import ModernUnreachable
+from bridge.errors import CannotTakeNow, ModernUnreachable
 from bridge.gates import Gates, GateTerms
 from bridge.intake import Intake
 from bridge.journal import Attempt, BatchRecord, Change, Claim, Order, StoredBatch
@@ -252,6 +252,10 @@ class Process:
         if self.died.is_set():
             await asyncio.get_running_loop().create_future()  # until its task is swept away
 
+    def _fail_now_and_then(self) -> None:
+        if self._chance.random() < 0.01:
+            raise CannotTakeNow
+
     async def submit(self, access: Access, path: str, body: bytes, key: str, *, expects_batch: bool) -> Answer:
         """Send a write, which goes on without us."""
         await self._step()
@@ -264,6 +268,7 @@ class Process:
 
     async def write(self, *changes: Change) -> None:
         await self._step()
+        self._fail_now_and_then()
         self.shelf.write(changes)
         await self._step()
 
@@ -278,6 +283,7 @@ class Process:
         return reading.list_attempts(self.shelf.connection, batch_id)
 
     async def claims(self, organization: str, kind: str, value: str) -> list[Claim]:
+        self._fail_now_and_then()
         return find_claims(self.shelf.connection, organization, kind, value)
 
     async def pending_orders(self) -> list[Order]:

@@ -9,7 +9,7 @@ from typing import Any, cast
 import pytest
 
 from bridge.batch import Reference, RowRefused
-from bridge.errors import ModernRefused, ModernUnreachable
+from bridge.errors import CannotTakeNow, ModernRefused, ModernUnreachable
 from bridge.journal import Books, Claim
 from bridge.modern.lists import ModernCase, ModernInvoice
 from bridge.modern.tokens import Access
@@ -23,8 +23,11 @@ class Shelf:
     """A cross-reference."""
 
     held: dict[tuple[str, str], list[Claim]] = field(default_factory=dict)
+    failures: list[Exception] = field(default_factory=list)
 
     async def claims(self, organization: str, kind: str, value: str) -> list[Claim]:
+        if self.failures:
+            raise self.failures.pop(0)
         assert organization == "org"
         return self.held.get((kind, value), [])
 
@@ -170,6 +173,16 @@ async def test_a_system_that_cannot_be_asked_is_waited_for(world: World, failure
     claim = await world.references.resolve_patiently("org", invoice_reference(("invoiceNumber", "1")))
     assert claim.invoice_id == "i1"
     assert world.pauses == [1, 2, 4, 8, 16, 32, 60, 60]
+
+
+async def test_books_that_cannot_be_read_now_are_waited_for(world: World) -> None:
+    """The batch is ours and stays at work; nothing is asked of the modern system that the books may know."""
+    world.shelf.failures = [CannotTakeNow()] * 3
+    world.shelf.held = {("invoiceNumber", "1"): [Claim("org", invoice_id="i1")]}
+    claim = await world.references.resolve_patiently("org", invoice_reference(("invoiceNumber", "1")))
+    assert claim.invoice_id == "i1"
+    assert world.pauses == [1, 1, 1]
+    assert world.modern.asked == []
 
 
 async def test_a_question_that_is_forbidden_is_not_repeated(world: World) -> None:
