@@ -13,7 +13,7 @@ import random
 import sqlite3
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from types import SimpleNamespace
@@ -351,6 +351,7 @@ class Simulation:
     async def run(self, names: Sequence[str]) -> None:
         """Have every batch taken and brought to its end, in as many lives as it takes."""
         while not self._is_over(names):
+            assert now() < START + 86_400, "this comes to no end"
             process = Process(self.shelf, self.modern, self.chance, self.deadliness)
             self.lives += 1
             await self._live(process, names)
@@ -374,8 +375,15 @@ class Simulation:
         await workshop.close()
 
     async def _send(self, workshop: Workshop, name: str) -> None:
-        """Send one batch, as an ERP does that had no answer."""
-        await asyncio.sleep(self.chance.uniform(0.0, 20.0))
+        """Send one batch, and again while the bridge cannot take it."""
+        taken = False
+        while not taken:
+            await asyncio.sleep(self.chance.uniform(0.0, 20.0))
+            with suppress(CannotTakeNow):
+                await self._send_once(workshop, name)
+                taken = True
+
+    async def _send_once(self, workshop: Workshop, name: str) -> None:
         intake = compose_rows(random.Random(name), name)
         record = BatchRecord(name, "ERP-1", "profile", name, name, name, now(), False, len(intake.rows), None)
         await workshop.open(open_work(record, DESK, intake), intake.rows, b"{}", "", ())

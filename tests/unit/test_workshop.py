@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import weakref
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from types import SimpleNamespace
@@ -710,3 +712,20 @@ async def test_closing_stops_the_work_and_keeps_it_in_the_journal() -> None:
     writes = len(place.shelf.writes)
     await place.workshop.close()
     assert (len(place.shelf.writes), place.workshop._tasks) == (writes, {})
+
+
+async def test_a_finished_batch_leaves_memory_without_the_collector() -> None:
+    """A large batch must not stay until the next full collection, which a busy bridge puts off for long."""
+    place = make()
+    work = a_work()
+    await open_one(place, work)
+    await until(place.shelf.finished)
+    await until(lambda: not place.workshop._tasks)
+    gone = weakref.ref(work)
+    place.hands.runs.clear()
+    gc.disable()
+    try:
+        del work
+        assert gone() is None
+    finally:
+        gc.enable()

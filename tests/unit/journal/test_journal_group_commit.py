@@ -112,7 +112,10 @@ async def test_a_full_disk_is_told_and_survived(journal: SqliteJournal, make: Ma
 
 
 async def test_a_read_only_store_is_told_and_survived(journal: SqliteJournal, make: Make) -> None:
-    """While the store is read-only nothing is accepted; books can be read all the while."""
+    """While the store is read-only nothing is accepted; books can be read, and the next write finds out for itself.
+
+    The connection is opened anew for it: SQLite leaves one that began read-only as it is.
+    """
     connection = journal._writer._connection  # idle now; a job could not switch it back, because it could not begin
     assert connection is not None
     connection.execute("PRAGMA query_only = ON")
@@ -123,7 +126,6 @@ async def test_a_read_only_store_is_told_and_survived(journal: SqliteJournal, ma
     assert "read-only" in str(outcomes[0])
     assert await journal.open_batches() == []
 
-    connection.execute("PRAGMA query_only = OFF")
     await journal.write(make.opening())
     assert await journal.open_batches() == ["b1"]
 
