@@ -254,11 +254,12 @@ class Submitter:
         """Explain a 409: an echo of an earlier attempt of this call, or a claim held from elsewhere."""
         call = await self._doubt(call, "HTTP 409")
         access = self._access(call.draft.organization)
-        look = self._reconciler.settle if call.tried else self._reconciler.explain_conflict
-        finding = await look(access, call)
+        finding = None if call.tried else await self._reconciler.explain_conflict(access, call)
+        # unexplained, it may be the echo of a write that something on the way sent twice, and lists lag: look on
+        finding = finding or await self._reconciler.settle(access, call)
         if isinstance(finding, Adopted | Found):
             return await self._arrived(call, finding)
-        if call.tried:
+        if call.tried or isinstance(finding, Parked):
             return {}  # probably its own echo, but nothing shows it: an operator must decide
         return await self._refused(call, Refused(409, answer.text, answer.faults))
 
