@@ -33,7 +33,7 @@ BACKOFF_CEILING_SECONDS = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """How calls are sent: limits and budgets of the `[modern]` settings."""
+    """How long calls are sent."""
 
     retry_seconds: float
     """How long a call that was provably not taken is sent again before its rows are refused."""
@@ -70,7 +70,7 @@ class Submitter:
         self._chance = chance or random.Random()  # noqa: S311 - jitter, not a secret
 
     def prepare(self, batch_id: str, draft: Draft) -> LiveCall:
-        """Give a draft its identity; nothing is written yet, see `intent`."""
+        """Give a draft its identity; nothing is written yet."""
         record = CallRecord(
             id=self._new_id(),
             batch_id=batch_id,

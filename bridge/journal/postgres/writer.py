@@ -48,10 +48,6 @@ class _Buried(Exception):
     """Somebody took us for dead: our line is closed."""
 
 
-class _FateUnknown(Exception):
-    """The answer to a commit was lost."""
-
-
 Settled = list[tuple[Waiting, Any, Exception | None]]
 
 

@@ -6,7 +6,7 @@ import contextlib
 import fcntl
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from urllib.parse import quote
 
@@ -94,34 +94,27 @@ def connect_writer(path: Path) -> sqlite3.Connection:
 
 def connect_reader(path: Path) -> sqlite3.Connection:
     """Open a connection that cannot write; raise OperatorError when there is no journal this version can read."""
-    with translated_at_start(path):
-        connection = _connect(path, "ro")
-        try:
-            require_current(connection)
-        except BaseException:
-            connection.close()
-            raise
-        return connection
+    return _open(path, lambda path: _connect(path, "ro"), require_current)
 
 
 def connect_visitor(path: Path) -> sqlite3.Connection:
     """Open a connection for one short write beside the bridge; raise OperatorError when its version is another."""
-    with translated_at_start(path):
-        connection = connect_writer(path)
-        try:
-            require_current(connection)
-        except BaseException:
-            connection.close()
-            raise
-        return connection
+    return _open(path, connect_writer, require_current)
 
 
 def prepare(path: Path) -> sqlite3.Connection:
     """Open the writing connection on a journal of the newest version, upgraded if need be."""
+    return _open(path, connect_writer, upgrade)
+
+
+def _open(
+    path: Path, connect: Callable[[Path], sqlite3.Connection], check: Callable[[sqlite3.Connection], None]
+) -> sqlite3.Connection:
+    """Connect and check what is there; nothing stays open when the check fails."""
     with translated_at_start(path):
-        connection = connect_writer(path)
+        connection = connect(path)
         try:
-            upgrade(connection)
+            check(connection)
         except BaseException:
             connection.close()
             raise
