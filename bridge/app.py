@@ -10,41 +10,42 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import aiohttp
 from aiohttp import web
 
-from bridge import __version__
 from bridge.dispatch import Dispatch
-from bridge.endpoints import Endpoints, HookSecrets, NoteHook
-from bridge.errors import MappingFault, VendorError
+from bridge.errors import MappingFault
 from bridge.gates import Gates, GateTerms
 from bridge.housekeeping import Housekeeping
 from bridge.intake import Desk
 from bridge.journal import Journal, News
 from bridge.journal.opening import open_journal
 from bridge.journal.patient import PatientJournal
-from bridge.legacy.openapi import describe
 from bridge.lobby import Lobby
 from bridge.logs import Event, get_log
-from bridge.mapping.library import Profile, load_profiles
+from bridge.mapping import load_profiles
 from bridge.metrics import Metrics
-from bridge.middleware import answer_errors, observe_requests
+from bridge.modern.catalogue import Catalogue
 from bridge.modern.client import ModernClient
 from bridge.modern.tokens import Access
 from bridge.modern.waiting import Waiter
 from bridge.office import Office
+from bridge.open_batches import Limits
 from bridge.organizations import Directory
+from bridge.passthrough import open_legacy_session
 from bridge.pipeline import Pipeline
+from bridge.reach import access_of, make_client, open_session
+from bridge.readback import Readback, read_terms
 from bridge.reconcile import Patience, Reconciler
-from bridge.references import References
-from bridge.senders import FetchJwks, Senders
+from bridge.references import References, teach_through
+from bridge.refusals import Refusals
 from bridge.settings import Settings
 from bridge.submission import Submitter, Terms
+from bridge.surface import make_surface
 from bridge.verdicts import Judge
 from bridge.work import Worker
-from bridge.workshop import Limits, Workshop
+from bridge.workshop import Workshop
 
 log = get_log()
 
@@ -68,8 +69,10 @@ class Bridge:
     app: web.Application
     pipeline: Pipeline
     workshop: Workshop
+    readback: Readback
     dispatch: Dispatch
     housekeeping: Housekeeping
+    metrics: Metrics
 
 
 def load_desks(settings: Settings, directory: Directory) -> dict[str, Desk]:
@@ -91,9 +94,9 @@ async def open_bridge(settings: Settings, environment: Environment | None = None
     desks = load_desks(settings, directory)
     journal = await open_journal(settings.storage.url, base=Path.cwd())
     try:
-        async with _open_session() as session:
+        async with open_session() as session, open_legacy_session(settings.legacy) as legacy:
             patient = PatientJournal(journal, clock=environment.clock, sleep=asyncio.sleep)
-            bridge = _assemble(_Ground(settings, environment, directory, desks, journal, patient, session))
+            bridge = _assemble(_Ground(settings, environment, directory, desks, journal, patient, session, legacy))
             rounds = asyncio.create_task(bridge.housekeeping.run())
             try:
                 yield bridge
@@ -102,6 +105,7 @@ async def open_bridge(settings: Settings, environment: Environment | None = None
                 await asyncio.gather(rounds, return_exceptions=True)
                 await bridge.dispatch.quiesce(LINGER_SECONDS)
                 await bridge.workshop.close()
+                await bridge.readback.close()
     finally:
         await journal.close()
         log.info(Event.BRIDGE_STOPPED)
@@ -118,6 +122,7 @@ class _Ground:
     journal: Journal
     patient: PatientJournal
     session: aiohttp.ClientSession
+    legacy: aiohttp.ClientSession
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,25 +152,41 @@ def _assemble(ground: _Ground) -> Bridge:
         clock=clock,
     )
     pipeline = Pipeline(ground.desks, ground.journal, workshop, lobby, clock=clock, new_id=new_id)
-    metrics.watch(open_batches=lambda: workshop.open_batches, held_organizations=lambda: modern.gates.closed)
+    metrics.watch(
+        open_batches=lambda: len(workshop.works),
+        pending_rows=lambda: workshop.works.pending_rows,
+        held_organizations=lambda: modern.gates.closed,
+    )
+    metrics.rows_in_doubt({one.id: 0 for one in ground.settings.organizations})
     office = Office(workshop, ground.journal, ground.patient, clock=clock, new_id=new_id)
-    retention_seconds = ground.settings.storage.retention_days * 86_400
-    housekeeping = Housekeeping(workshop, office, ground.journal, retention_seconds=retention_seconds, clock=clock)
-    ground.journal.listen(_spread(lobby, modern.waiter, housekeeping, workshop))
-    return Bridge(_make_surface(ground, pipeline, metrics), pipeline, workshop, dispatch, housekeeping)
+    housekeeping = Housekeeping(
+        workshop,
+        office,
+        ground.journal,
+        show_doubts=metrics.rows_in_doubt,
+        retention_seconds=ground.settings.storage.retention_days * 86_400,
+        clock=clock,
+    )
+    readback = _make_readback(ground, modern, metrics)
+    ground.journal.listen(_spread(lobby, modern.waiter, housekeeping, workshop, readback, ground.patient))
+    surface = make_surface(
+        ground.settings,
+        ground.directory,
+        ground.desks,
+        ground.journal,
+        pipeline,
+        readback,
+        metrics,
+        session=ground.session,
+        legacy=ground.legacy,
+        clock=clock,
+    )
+    return Bridge(surface, pipeline, workshop, readback, dispatch, housekeeping, metrics)
 
 
 def _reach_modern(ground: _Ground) -> _ModernSide:
     settings, jitter = ground.settings.modern, ground.environment.chance.random
-    client = ModernClient(
-        ground.session,
-        settings.base_url,
-        settings.token_url,
-        clock=ground.environment.clock,
-        idempotency_header=settings.idempotency_header,
-        request_timeout_seconds=settings.request_timeout_seconds,
-        jitter=jitter,
-    )
+    client = make_client(ground.session, settings, clock=ground.environment.clock, jitter=jitter)
     waiter = Waiter(
         client.glance,
         client.recent_batches,
@@ -180,13 +201,14 @@ def _reach_modern(ground: _Ground) -> _ModernSide:
 def _make_submitter(ground: _Ground, modern: _ModernSide, dispatch: Dispatch) -> Submitter:
     settings, environment = ground.settings.modern, ground.environment
     patience = Patience(settings.request_timeout_seconds, settings.settle_seconds)
-    reconciler = Reconciler(modern.client, patience, clock=environment.clock)
+    reconciler = Reconciler(modern.client, ground.journal, patience, clock=environment.clock)
     return Submitter(
         ground.patient,
         dispatch,
         modern.waiter,
         reconciler,
         Judge(reconciler, [word.casefold() for word in settings.duplicate_words]),
+        Refusals(modern.client, clock=environment.clock),
         access=modern.access,
         terms=Terms(retry_seconds=settings.retry_hours * 3600),
         clock=environment.clock,
@@ -201,38 +223,33 @@ def _make_worker(ground: _Ground, modern: _ModernSide, submitter: Submitter) -> 
         ground.journal,
         modern.client,
         modern.access,
+        teach=teach_through(ground.journal),
         settle_seconds=settings.settle_seconds,
         patience_seconds=settings.retry_hours * 3600,
     )
     return Worker(ground.patient, submitter, references, max_rows_per_call=settings.max_rows_per_call)
 
 
-def _make_surface(ground: _Ground, pipeline: Pipeline, metrics: Metrics) -> web.Application:
-    settings, clock = ground.settings, ground.environment.clock
-    endpoints = Endpoints(
-        Senders(settings, _fetch_jwks(ground.session), clock),
-        pipeline,
-        metrics,
-        note_hook=_note_hook(ground.journal, clock),
-        max_body_bytes=settings.server.max_body_bytes,
-        max_reading_bytes=int(settings.server.max_reading_mb * 1024 * 1024),
-        hook_secrets=_hook_secrets(settings, ground.directory),
-        description=_describe(ground.desks),
+def _make_readback(ground: _Ground, modern: _ModernSide, metrics: Metrics) -> Readback:
+    return Readback(
+        ground.directory,
+        {name: desk.profile.read for name, desk in ground.desks.items()},
+        Catalogue(modern.client.reader),
+        ground.journal,
+        modern.access,
+        terms=read_terms(ground.settings),
+        observer=metrics,
+        clock=time.monotonic,
     )
-    app = web.Application(middlewares=[observe_requests(metrics), answer_errors()])
-    app.add_routes(endpoints.routes())
-    return app
-
-
-def _note_hook(journal: Journal, clock: Callable[[], float]) -> NoteHook:
-    async def note(key: str, modern_batch: str) -> bool:
-        return await journal.note_hook(key, modern_batch, clock())
-
-    return note
 
 
 def _spread(
-    lobby: Lobby, waiter: Waiter, housekeeping: Housekeeping, workshop: Workshop
+    lobby: Lobby,
+    waiter: Waiter,
+    housekeeping: Housekeeping,
+    workshop: Workshop,
+    readback: Readback,
+    patient: PatientJournal,
 ) -> Callable[[News, str], None]:
     """Return who hears which news of the journal."""
     hearers: dict[News, Callable[[str], None]] = {
@@ -240,21 +257,19 @@ def _spread(
         News.HINT: waiter.hint,
         News.ORDERED: lambda _: housekeeping.hurry(),
         News.LOST: workshop.forsake,
+        News.ASKED: workshop.tell_if_parked,
+        News.PARKED: lobby.dismiss,
+        News.BACK: lambda _: patient.try_again(),
+        News.CHANGED: readback.forget,
     }
     return lambda news, subject: hearers[news](subject)
 
 
-def _open_session() -> aiohttp.ClientSession:
-    return aiohttp.ClientSession(
-        cookie_jar=aiohttp.DummyCookieJar(), connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=60)
-    )
-
-
 def _limits(settings: Settings) -> Limits:
     return Limits(
-        open_batches=settings.server.max_open_batches,
-        open_batches_per_sender=settings.server.max_open_batches_per_sender,
-        open_rows=settings.server.max_open_rows,
+        batches=settings.server.max_open_batches,
+        batches_per_sender=settings.server.max_open_batches_per_sender,
+        rows=settings.server.max_open_rows,
     )
 
 
@@ -269,30 +284,5 @@ def _gate_terms(settings: Settings) -> GateTerms:
 
 def _accesses(directory: Directory) -> Callable[[str], Access]:
     """Return a function that gives the credentials of an organization; KeyError for one not configured any more."""
-    accesses = {one.id: Access(one.id, one.client_id, one.client_secret) for one in directory.organizations}
+    accesses = {one.id: access_of(one) for one in directory.organizations}
     return accesses.__getitem__
-
-
-def _hook_secrets(settings: Settings, directory: Directory) -> HookSecrets:
-    return HookSecrets(
-        common=tuple(secret.get_secret_value() for secret in settings.modern.webhook_secrets),
-        by_organization={one.id.lower(): one.webhook_secrets for one in directory.organizations},
-    )
-
-
-def _describe(desks: Mapping[str, Desk]) -> dict[str, Any]:
-    """Describe the legacy surface as the first profile speaks it."""
-    profile: Profile = next(iter(desks.values())).profile
-    return describe({name: mapping.shape for name, mapping in profile.objects.items()}, __version__)
-
-
-def _fetch_jwks(session: aiohttp.ClientSession) -> FetchJwks:
-    async def fetch(url: str) -> Any:
-        try:
-            async with session.get(url, timeout=aiohttp.ClientTimeout(total=10)) as response:
-                response.raise_for_status()
-                return await response.json(content_type=None)
-        except (aiohttp.ClientError, TimeoutError) as failure:
-            raise VendorError("the keys of the tokens' issuer could not be fetched") from failure
-
-    return fetch

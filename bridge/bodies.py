@@ -1,4 +1,4 @@
-"""The bodies of requests: read piece by piece, bounded each and all together, turned into UTF-8 JSON."""
+"""The bodies of requests: read and inflated piece by piece, bounded each and all together, turned into UTF-8 JSON."""
 
 from __future__ import annotations
 
@@ -10,12 +10,14 @@ from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
 from bridge.errors import BatchTooLarge, CannotTakeNow, UnreadableBatch
-from bridge.legacy.body import decode_body, inflate
+from bridge.legacy.body import Inflater, decode_body
 
 LARGE_BODY_BYTES = 512 * 1024
-"""A body beyond this is decoded in a thread, so that it holds nobody up."""
+"""A body beyond this is decoded in a thread, so that it holds nobody up, and shares its room with other large ones."""
 EXPANSION = 3
 """A body takes about so many times its size until it is journalled: as it came, decoded, and split into rows."""
+LARGE_SHARE = 0.75
+"""How much of the room large bodies may take together: the rest is for small ones, however many large ones come."""
 PAUSE_SECONDS = 60.0
 """Longest pause within a body; aiohttp itself waits for ever, also behind a chunk that it cannot read."""
 
@@ -27,36 +29,54 @@ class Room:
         self._bodies = bodies
         self.taken = 0
 
+    @property
+    def large(self) -> bool:
+        """Tell whether it has outgrown what small bodies take."""
+        return self.taken > LARGE_BODY_BYTES * EXPANSION
+
     def take(self, count: int) -> None:
-        """Take so many bytes; raises CannotTakeNow when there is no room, unless this body is the only one."""
+        """Take so many bytes more; raises CannotTakeNow when there is no room for them."""
+        self._change(count)
+        if not self._bodies.has_room_for(self):
+            raise CannotTakeNow("too many large batches at once: send the same batch again in a few seconds")
+
+    def give_back(self) -> None:
+        """Give everything back."""
+        self._change(-self.taken)
+
+    def _change(self, count: int) -> None:
+        before = self.taken if self.large else 0
         self.taken += count
         self._bodies.in_use += count
-        if self._bodies.in_use > self._bodies.max_reading_bytes and self._bodies.in_use > self.taken:
-            raise CannotTakeNow("too many large batches at once: send the same batch again in a few seconds")
+        self._bodies.in_use_by_large += (self.taken if self.large else 0) - before
 
 
 class Bodies:
-    """Read bodies of at most `max_body_bytes` (after inflating), all together within `max_reading_bytes`."""
+    """Read bodies of at most `max_body_bytes` (after inflating), all together within `max_reading_bytes`.
+
+    One body that is not too large by itself always finds room when no other large one is read, and small ones beside
+    it: what is too little for that counts as just enough.
+    """
 
     def __init__(self, *, max_body_bytes: int, max_reading_bytes: int) -> None:
         self._max_body_bytes = max_body_bytes
-        self.max_reading_bytes = max_reading_bytes
+        self.room_for_large = max(int(max_reading_bytes * LARGE_SHARE), max_body_bytes * EXPANSION)
+        self.room_for_all = self.room_for_large + int(max_reading_bytes * (1 - LARGE_SHARE))
         self.in_use = 0
+        self.in_use_by_large = 0
 
     @asynccontextmanager
     async def read_json(self, request: web.Request) -> AsyncIterator[bytes]:
         """Yield the body as UTF-8 JSON; its room is given back when the context ends."""
         with self._room() as room:
-            raw = await read_bounded(request, self._max_body_bytes, room)
-            yield await self._decode(request, raw, room)
+            inflater = Inflater(request.headers.get("Content-Encoding"))
+            body = await read_bounded(request, self._max_body_bytes, inflater, room)
+            yield await _decode(body, request.headers.get("Content-Type"))
 
-    async def _decode(self, request: web.Request, raw: bytes, room: Room) -> bytes:
-        encoding, content_type = request.headers.get("Content-Encoding"), request.headers.get("Content-Type")
-        if len(raw) <= LARGE_BODY_BYTES and not encoding:
-            return decode_body(raw, content_type)
-        inflated = await asyncio.to_thread(inflate, raw, encoding, self._max_body_bytes)
-        room.take(max(0, len(inflated) - len(raw)) * EXPANSION)
-        return await asyncio.to_thread(decode_body, inflated, content_type)
+    def has_room_for(self, room: Room) -> bool:
+        """Tell whether what a body has taken was there to be taken."""
+        too_much = room.large and self.in_use_by_large > self.room_for_large
+        return not too_much and self.in_use <= self.room_for_all
 
     @contextmanager
     def _room(self) -> Iterator[Room]:
@@ -64,28 +84,60 @@ class Bodies:
         try:
             yield room
         finally:
-            self.in_use -= room.taken
+            room.give_back()
 
 
-async def read_bounded(request: web.Request, limit_bytes: int, room: Room | None = None) -> bytes:
-    """Read a body; raises BatchTooLarge as soon as it is known to pass the limit."""
-    if (request.content_length or 0) > limit_bytes:
-        raise BatchTooLarge(_too_large(limit_bytes))
-    pieces = bytearray()
+class _Arrival:
+    """A body as far as it has arrived, inflated."""
+
+    def __init__(self, limit_bytes: int, inflater: Inflater, room: Room | None) -> None:
+        self._limit_bytes = limit_bytes
+        self._inflater = inflater
+        self._room = room
+        self._arrived_bytes = 0
+        self.body = bytearray()
+
+    async def add(self, piece: bytes) -> None:
+        """Inflate what has just arrived, as far as there is room; what is packed may not pass the limit either."""
+        self._arrived_bytes += len(piece)
+        self.check(self._arrived_bytes)
+        for inflated in self._inflater.feed(piece):
+            self.check(len(self.body) + len(inflated))
+            if self._room is not None:
+                self._room.take(len(inflated) * EXPANSION)
+            self.body += inflated
+            if not self._inflater.plain:
+                await asyncio.sleep(0)  # a small piece may become a thousand times its size: others take their turns
+
+    def finish(self) -> bytes:
+        """Return the body after checking that it is whole."""
+        self._inflater.finish()
+        return bytes(self.body)
+
+    def check(self, count: int) -> None:
+        """Raise BatchTooLarge for a size beyond the limit."""
+        if count > self._limit_bytes:
+            raise BatchTooLarge(f"the body is larger than {self._limit_bytes // (1024 * 1024)} MB: split the batch")
+
+
+async def read_bounded(
+    request: web.Request, limit_bytes: int, inflater: Inflater | None = None, room: Room | None = None
+) -> bytes:
+    """Read a body, inflated on the way; raises BatchTooLarge as soon as it is known to pass the limit."""
+    arrival = _Arrival(limit_bytes, inflater or Inflater(None), room)
+    arrival.check(request.content_length or 0)
     now = asyncio.get_running_loop().time
     try:
         async with asyncio.timeout(PAUSE_SECONDS) as patience:
             async for piece in request.content.iter_any():
                 patience.reschedule(now() + PAUSE_SECONDS)
-                pieces += piece
-                if len(pieces) > limit_bytes:
-                    raise BatchTooLarge(_too_large(limit_bytes))
-                if room is not None:
-                    room.take(len(piece) * EXPANSION)
+                await arrival.add(piece)
     except (HttpProcessingError, ConnectionError, TimeoutError) as broken:
         raise UnreadableBatch("the body broke off: send it again") from broken
-    return bytes(pieces)
+    return arrival.finish()
 
 
-def _too_large(limit_bytes: int) -> str:
-    return f"the body is larger than {limit_bytes // (1024 * 1024)} MB: split the batch"
+async def _decode(body: bytes, content_type: str | None) -> bytes:
+    if len(body) <= LARGE_BODY_BYTES:
+        return decode_body(body, content_type)
+    return await asyncio.to_thread(decode_body, body, content_type)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
-from bridge.batch import Address, CallState, Outcome, advance
-from bridge.journal import CallRecord, Change, Claim, MoveCall
+from bridge.batch import Address, CallState, Outcome, Verdict, advance
+from bridge.journal import CallRecord, Change, Claim, DecideRows, LearnClaims, MoveCall
 from bridge.modern.correlation import SentRow
 from bridge.plan import Draft, PlannedRow
 
@@ -27,6 +27,14 @@ async def close_nothing(_: Outcomes) -> Sequence[Change]:
     return ()
 
 
+@dataclass(slots=True)
+class Trials:
+    """What became so far of the parts of one call whose faulty rows are being isolated; shared by all of them."""
+
+    refused: int = 0
+    taken: bool = False
+
+
 @dataclass(frozen=True, slots=True)
 class LiveCall:
     """One call and its rows; `tried` tells that an earlier attempt may have arrived without our knowing."""
@@ -35,6 +43,7 @@ class LiveCall:
     draft: Draft
     tried: bool = False
     closing: Closing = close_nothing
+    trials: Trials = field(default_factory=Trials, compare=False)
 
     @property
     def id(self) -> str:
@@ -66,6 +75,11 @@ class LiveCall:
         return replace(self, record=record), change
 
 
+def alike(call: LiveCall, verdict: Verdict, message: str = "") -> list[Outcome]:
+    """Return the same verdict on every row of a call."""
+    return [Outcome(row.address, verdict, message) for row in call.rows]
+
+
 def learn(call: LiveCall, outcomes: Outcomes) -> list[Claim]:
     """Return what the outcomes of invoice rows tell about claims, for the cross-reference."""
     claims = []
@@ -85,9 +99,20 @@ def learn(call: LiveCall, outcomes: Outcomes) -> list[Claim]:
                 case_id=outcome.ids.get("caseId", ""),
                 batch_id=call.record.batch_id,
                 objectindex=row.address.objectindex,
+                modern_batch=call.record.modern_batch,
             )
         )
     return claims
+
+
+def decisions(call: LiveCall, outcomes: Outcomes) -> list[Change]:
+    """Return the changes that make verdicts durable, with what they taught about claims."""
+    changes: list[Change] = []
+    if outcomes:
+        changes.append(DecideRows(call.record.batch_id, list(outcomes.values())))
+    if claims := learn(call, outcomes):
+        changes.append(LearnClaims(claims))
+    return changes
 
 
 async def together(works: Iterable[Coroutine[Any, Any, T]]) -> list[T]:

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
 from bridge.calls import LiveCall
-from bridge.gates import Gate, Gates
+from bridge.gates import Gate, Gates, Passage
 from bridge.journal.patient import PatientJournal
 from bridge.modern.answers import Answer, NotTaken, Unknown
 from bridge.modern.client import ModernClient
@@ -38,9 +38,29 @@ class Dispatch:
         self._sleep = sleep
         self._under_way: dict[str, str] = {}
         """Calls that are being sent, or whose answer is not written down yet, and their batches."""
+        self._reserved: dict[str, Passage] = {}
+        """Slots of calls whose intent is on its way into the journal together with their batch."""
         self._quiet = asyncio.Event()
         self._quiet.set()
         self._stopping = False
+
+    async def reserve(self, call: LiveCall) -> bool:
+        """Take a slot for a call if it could be sent now, without waiting; `attempt` uses it, `note_arrival` frees it.
+
+        The call is under way from here on: its intent may be written together with its batch.
+        """
+        if self._stopping or not self._journal.may_send(SEND_MARGIN_SECONDS):
+            return False
+        passage = await self._gates.of(call.draft.organization).enter_at_once()
+        if passage is None:
+            return False
+        self._reserved[call.id] = passage
+        self._note_departure(call)
+        return True
+
+    def is_reserved(self, call_id: str) -> bool:
+        """Tell whether a slot is held for a call whose sending has not begun."""
+        return call_id in self._reserved
 
     async def attempt(
         self, call: LiveCall, begin: Callable[[LiveCall], Awaitable[LiveCall]]
@@ -49,28 +69,42 @@ class Dispatch:
 
         The call is under way until `note_arrival`.
         """
-        organization = call.draft.organization
-        gate = self._gates.of(organization)
-        async with gate.passage():
+        gate = self._gates.of(call.draft.organization)
+        passage = self._reserved.pop(call.id, None)
+        if passage is not None:
+            with passage:
+                if self._stopping:  # it is the youngest of all calls, and provably unsent: the next start sends it
+                    return call, NotTaken("the bridge was told to stop before anything was sent")
+                return call, await self._send(call, gate)
+        with await gate.enter():
             await self._wait_until_allowed()
-            self._under_way[call.id] = call.record.batch_id
-            self._quiet.clear()
+            self._note_departure(call)
             call = await begin(call)
-            if not self._journal.may_send(SEND_MARGIN_SECONDS):
-                return call, NotTaken("this replica's lease ran out before anything was sent")
-            body = assemble(call.draft.operation.collection, [row.item for row in call.rows])
-            answer = await self._modern.submit(
-                self._access(organization),
-                call.record.path,
-                body,
-                call.id,
-                expects_batch=bool(call.draft.operation.collection),
-            )
+            return call, await self._send(call, gate)
+
+    async def _send(self, call: LiveCall, gate: Gate) -> Answer:
+        """Send a call whose intent is durable, unless writing that down took so long that it may not leave any more."""
+        if not self._journal.may_send(SEND_MARGIN_SECONDS):
+            return NotTaken("this replica's lease ran out before anything was sent")
+        operation = call.draft.operation
+        answer = await self._modern.submit(
+            self._access(call.draft.organization),
+            call.record.path,
+            assemble(operation.collection, [row.item for row in call.rows]),
+            call.id,
+            expects_batch=bool(operation.collection),
+        )
         _tell(gate, answer)
-        return call, answer
+        return answer
+
+    def _note_departure(self, call: LiveCall) -> None:
+        self._under_way[call.id] = call.record.batch_id
+        self._quiet.clear()
 
     def note_arrival(self, call_id: str) -> None:
         """Note that the answer to a call is written down, or that nobody will do so any more."""
+        if passage := self._reserved.pop(call_id, None):
+            passage.leave()
         self._under_way.pop(call_id, None)
         if not self._under_way:
             self._quiet.set()

@@ -4,45 +4,32 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 from aiohttp import web
 
 from bridge.bodies import Bodies, read_bounded
+from bridge.errors import BridgeError, CallerError
+from bridge.hooks import HookSecrets, label_event
 from bridge.logs import Event, get_log
 from bridge.metrics import CONTENT_TYPE, Metrics
-from bridge.modern.webhooks import read_webhook, verify_signature
-from bridge.pipeline import Pipeline
-from bridge.senders import Senders
+from bridge.modern.webhooks import Webhook, read_webhook, verify_signature
+from bridge.passthrough import PassThrough
+from bridge.pipeline import Answer, Pipeline
+from bridge.readback import Account, Question, Readback, read_question
+from bridge.senders import Sender, Senders
 
 log = get_log()
 
 BATCH_PATH = "/{_:(?i:webapi/api/batch)/?}"
+ATTACHMENT_PATH = "/{_:(?i:webapi/api/attachment)(/.*)?}"
 PING_PATH = "/{_:(?i:webapi/api/ping)/?}"
 HOOK_PATH = "/hooks/amili"
 HOOK_LIMIT_BYTES = 1024 * 1024
 
-NoteHook = Callable[[str, str], Awaitable[bool]]
-"""Keeps a webhook's key and the modern batch it speaks of; False when the key was kept before."""
-
-
-@dataclass(frozen=True, slots=True)
-class HookSecrets:
-    """What webhooks may be signed with: by any organization's, or by one's own."""
-
-    common: tuple[str, ...]
-    by_organization: Mapping[str, tuple[str, ...]]
-
-    def valid_for(self, organization: str) -> tuple[str, ...]:
-        """Return the secrets a webhook about this organization may be signed with."""
-        return (*self.common, *self.by_organization.get(organization.lower(), ()))
-
-    @property
-    def configured(self) -> bool:
-        """Tell whether there is any secret at all."""
-        return bool(self.common) or any(self.by_organization.values())
+NoteHook = Callable[[Webhook, str], Awaitable[bool]]
+"""Keeps what a webhook teaches, under its key; False when the key was kept before."""
 
 
 class Endpoints:
@@ -52,6 +39,8 @@ class Endpoints:
         self,
         senders: Senders,
         pipeline: Pipeline,
+        readback: Readback,
+        legacy_host: PassThrough,
         metrics: Metrics,
         *,
         note_hook: NoteHook,
@@ -62,6 +51,8 @@ class Endpoints:
     ) -> None:
         self._senders = senders
         self._pipeline = pipeline
+        self._readback = readback
+        self._legacy_host = legacy_host
         self._metrics = metrics
         self._note_hook = note_hook
         self._bodies = Bodies(max_body_bytes=max_body_bytes, max_reading_bytes=max_reading_bytes)
@@ -72,6 +63,8 @@ class Endpoints:
         """Return every route of the bridge."""
         return [
             web.post(BATCH_PATH, self.post_batch, name="legacy.batch"),
+            web.get(BATCH_PATH, self.get_batch, name="legacy.read", allow_head=False),
+            web.route("*", ATTACHMENT_PATH, self.attachment, name="legacy.attachment"),
             web.get(PING_PATH, self.ping, name="legacy.ping"),
             web.post(HOOK_PATH, self.take_hook, name="hooks.amili"),
             web.get("/health/live", self.live, name="health.live"),
@@ -82,16 +75,42 @@ class Endpoints:
 
     async def post_batch(self, request: web.Request) -> web.Response:
         """Answer a legacy batch."""
-        senderid = _query(request, "senderid")
-        sender = await self._senders.identify(senderid, request.headers.get("Authorization"))
+        sender = await self._identify(request)
         async with self._bodies.read_json(request) as body:
             ticket = await self._pipeline.take(sender, body)
         del body  # it is in the journal: a caller that is held must not hold it in memory as well
-        answer = await self._pipeline.redeem(ticket)
-        headers = {"X-Bridge-Batch": answer.batch_id}
-        if answer.replayed:
-            headers["X-Bridge-Replay"] = "true"
-        return web.Response(body=answer.reply, content_type="application/json", headers=headers)
+        return _respond(await self._pipeline.redeem(ticket))
+
+    async def get_batch(self, request: web.Request) -> web.StreamResponse:
+        """Answer what a connector asks: about claims and settlements, or about a batch it has sent."""
+        sender = await self._identify(request)
+        result = "failed"
+        try:
+            question = read_question(request.query.items())
+            if question.batchid:
+                response: web.StreamResponse = _respond(await self._pipeline.recall(sender, question.batchid))
+            else:
+                response = await self._read_back(request, sender, question)
+            result = "answered"
+        except CallerError:
+            result = "refused"
+            raise
+        finally:
+            self._metrics.read_answered(sender.id, result)
+        return response
+
+    async def _read_back(self, request: web.Request, sender: Sender, question: Question) -> web.StreamResponse:
+        try:
+            account = await self._readback.answer(sender, question)
+        except BridgeError as failure:
+            log.warning(Event.READ_FAILED, sender=sender.id, why=str(failure))
+            raise
+        log.info(Event.READ_ANSWERED, sender=sender.id, cases=account.cases, settlements=account.settlements)
+        return await _send(request, account)
+
+    async def attachment(self, request: web.Request) -> web.StreamResponse:
+        """Hand a call about attachments to the legacy host; it knows its own callers, the bridge does not ask them."""
+        return await self._legacy_host.forward(request)
 
     async def ping(self, _: web.Request) -> web.Response:
         """Say whether the bridge can take work."""
@@ -117,17 +136,43 @@ class Endpoints:
             raise web.HTTPNotFound
         body = await read_bounded(request, HOOK_LIMIT_BYTES)
         hook = read_webhook(request.headers, body)
+        event = label_event(hook.event)
         signature = request.headers.get("X-Webhook-Signature", "")
         if not verify_signature(body, signature, self._hook_secrets.valid_for(hook.organization)):
-            self._metrics.webhook_received("rejected")
+            self._metrics.webhook_received(event, "rejected")
             log.warning(Event.WEBHOOK_REJECTED)
             return web.json_response({"status": "bad signature"}, status=401)
         # a delivery without a key is known by its content
-        key = hook.idempotency_key or hashlib.sha256(body).hexdigest()
-        first = await self._note_hook(key, hook.batch_id)
-        self._metrics.webhook_received("taken" if first else "duplicate")
-        log.info(Event.WEBHOOK_RECEIVED, modern_batch=hook.batch_id, state="taken" if first else "duplicate")
+        first = await self._note_hook(hook, hook.idempotency_key or hashlib.sha256(body).hexdigest())
+        result = "taken" if first else "duplicate"
+        self._metrics.webhook_received(event, result)
+        log.info(Event.WEBHOOK_RECEIVED, modern_batch=hook.batch_id, operation=event, state=result)
         return web.json_response({"status": "OK"})
+
+    async def _identify(self, request: web.Request) -> Sender:
+        return await self._senders.identify(_query(request, "senderid"), request.headers.get("Authorization"))
+
+
+def _respond(answer: Answer) -> web.Response:
+    """Return the reply to a batch."""
+    headers = {"X-Bridge-Batch": answer.batch_id}
+    if answer.replayed:
+        headers["X-Bridge-Replay"] = "true"
+    return web.Response(body=answer.reply, content_type="application/json", headers=headers)
+
+
+async def _send(request: web.Request, account: Account) -> web.StreamResponse:
+    """Send an answer piece by piece, as fast as the caller takes it."""
+    response = web.StreamResponse(headers={"Content-Type": "application/json"})
+    response.content_length = account.length
+    try:
+        await response.prepare(request)
+        for piece in account.pieces:
+            await response.write(piece)
+        await response.write_eof()
+    except ConnectionError:
+        pass  # whoever hangs up has no use for the rest
+    return response
 
 
 def _query(request: web.Request, name: str) -> str | None:

@@ -4,8 +4,11 @@
     ├── CallerError             the ERP that called must change something; carries the HTTP status of the answer
     │   ├── UnreadableBatch     400
     │   ├── NotAuthenticated    401
+    │   ├── UnreadableQuestion  400
     │   ├── NotAllowed          403
+    │   ├── NoSuchBatch         404
     │   ├── BatchTooLarge       413
+    │   ├── TooMuchToRead       413
     │   ├── NotJson             415
     │   ├── ChangedContent      422
     │   └── TooManyBatches      429
@@ -14,10 +17,12 @@
     │   ├── MappingFault        stops the start
     │   ├── JournalLocked       stops the start
     │   ├── JournalTooNew       stops the start
+    │   ├── NotSetUp            501: what is asked for is not configured
     │   └── CannotTakeNow       503: the journal cannot be written, or the bridge is full or draining
     └── VendorError             the modern system, or the way to it, must recover
         ├── ModernUnreachable   a read failed for now; try again later
-        └── ModernRefused       a read was answered with a 4xx
+        ├── ModernRefused       a read was answered with a 4xx
+        └── NoAnswer            502, 503, 504: a call that only another system can answer
 
 A class's docstring is its default message and says what to do. No message ever repeats the value of a personal or
 money field.
@@ -52,6 +57,12 @@ class UnreadableBatch(CallerError):
     status = 400
 
 
+class UnreadableQuestion(CallerError):
+    """A parameter of the query cannot be read: correct it, or leave it out."""
+
+    status = 400
+
+
 class NotAuthenticated(CallerError):
     """The credentials are missing or wrong: send HTTP Basic or Bearer credentials of a configured sender."""
 
@@ -64,8 +75,20 @@ class NotAllowed(CallerError):
     status = 403
 
 
+class NoSuchBatch(CallerError):
+    """This sender has sent no such batch: correct batchid, or leave it out to read claims and settlements."""
+
+    status = 404
+
+
 class BatchTooLarge(CallerError):
     """The body is larger than this bridge accepts: split the batch."""
+
+    status = 413
+
+
+class TooMuchToRead(CallerError):
+    """More cases than this bridge tells in one answer: ask for one creditorid, one customerref or one ledgerref."""
 
     status = 413
 
@@ -108,6 +131,10 @@ class JournalTooNew(OperatorError):
     """The journal was written by a newer version of the bridge: start that version, or restore a backup."""
 
 
+class NotSetUp(OperatorError):
+    """What is asked for is not configured here: have the operator of the bridge set it up."""
+
+
 class CannotTakeNow(OperatorError):
     """The bridge cannot take work now: send the same batch again later."""
 
@@ -130,3 +157,12 @@ class ModernRefused(VendorError):
     def __init__(self, message: str | None = None, *, status: int = 0) -> None:
         super().__init__(message)
         self.status = status
+
+
+class NoAnswer(VendorError):
+    """Another system did not give what this call needs: send it again later."""
+
+    def __init__(self, message: str | None = None, *, status: int, retry_after_seconds: int | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+        self.retry_after_seconds = retry_after_seconds

@@ -8,9 +8,9 @@ PLANNED in the journal: nothing of it has left.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from types import TracebackType
 
 from bridge.logs import Event, get_log
 
@@ -29,6 +29,30 @@ class GateTerms:
     failures_to_break: int = 5
     break_seconds: float = 1.0
     """How long the first break lasts; each following one twice as long, up to a minute."""
+
+
+class Passage:
+    """One slot of an organization, held until it is left; leaving it twice is leaving it once."""
+
+    __slots__ = ("_slots",)
+
+    def __init__(self, slots: asyncio.Semaphore) -> None:
+        self._slots: asyncio.Semaphore | None = slots
+
+    def leave(self) -> None:
+        """Give the slot to whoever waits."""
+        slots, self._slots = self._slots, None
+        if slots is not None:
+            slots.release()
+
+    def __enter__(self) -> None:
+        """Hold the slot inside."""
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Leave."""
+        self.leave()
 
 
 class Gate:
@@ -56,15 +80,26 @@ class Gate:
         """Tell whether nobody may pass now."""
         return self._clock() < self._closed_until
 
-    @asynccontextmanager
-    async def passage(self) -> AsyncIterator[None]:
-        """Wait for a turn, and hold one of the organization's slots inside."""
-        async with self._slots:
+    async def enter(self) -> Passage:
+        """Wait for a turn, and take one of the organization's slots."""
+        await self._slots.acquire()
+        passage = Passage(self._slots)
+        try:
             while (pause := self._pause()) > 0:
                 await self._sleep(pause)
-            if self._terms.writes_per_second:
-                self._next_write_at = max(self._next_write_at, self._clock()) + 1 / self._terms.writes_per_second
-            yield
+        except BaseException:
+            passage.leave()
+            raise
+        self._space_writes()
+        return passage
+
+    async def enter_at_once(self) -> Passage | None:
+        """Take a slot if it is anybody's turn now: one is free, nobody waits for it, and there is no pause."""
+        if self._slots.locked() or self._pause() > 0:
+            return None
+        await self._slots.acquire()  # without waiting, as it was not locked
+        self._space_writes()
+        return Passage(self._slots)
 
     def succeeded(self) -> None:
         """Note an answer that shows the organization can be written to, whatever it says of the rows."""
@@ -86,6 +121,10 @@ class Gate:
         """Let nobody pass for so long (a Retry-After, or a break)."""
         self._closed_until = max(self._closed_until, self._clock() + seconds)
         log.warning(Event.ORGANIZATION_HELD, organization=self._organization, retry_seconds=round(seconds, 1))
+
+    def _space_writes(self) -> None:
+        if self._terms.writes_per_second:
+            self._next_write_at = max(self._next_write_at, self._clock()) + 1 / self._terms.writes_per_second
 
     def _pause(self) -> float:
         return max(self._closed_until, self._next_write_at) - self._clock()

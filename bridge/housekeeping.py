@@ -1,12 +1,13 @@
-"""What the bridge does by itself: take over orphaned batches, carry out operators' orders, erase old payloads."""
+"""What the bridge does by itself: take over orphaned batches, carry out orders, count doubts, erase old payloads."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 
 from bridge.errors import BridgeError
 from bridge.journal import Journal
+from bridge.legacy.rendering import redact
 from bridge.logs import Event, get_log
 from bridge.office import Office
 from bridge.workshop import Workshop
@@ -16,6 +17,8 @@ log = get_log()
 ROUND_SECONDS = 0.5
 """How often to look for batches whose owner died, and for orders."""
 ERASE_EVERY_SECONDS = 3600.0
+COUNT_EVERY_SECONDS = 10.0
+"""How old the number of rows in doubt may be; to count them is one look at the open batches."""
 
 
 class Housekeeping:
@@ -27,6 +30,7 @@ class Housekeeping:
         office: Office,
         journal: Journal,
         *,
+        show_doubts: Callable[[Mapping[str, int]], None],
         retention_seconds: float,
         clock: Callable[[], float],
         round_seconds: float = ROUND_SECONDS,
@@ -34,6 +38,7 @@ class Housekeeping:
         self._workshop = workshop
         self._office = office
         self._journal = journal
+        self._show_doubts = show_doubts
         self._retention_seconds = retention_seconds
         self._clock = clock
         self._round_seconds = round_seconds
@@ -45,7 +50,7 @@ class Housekeeping:
 
     async def run(self) -> None:
         """Make rounds until cancelled."""
-        await asyncio.gather(self._make_rounds(), self._erase_regularly())
+        await asyncio.gather(self._make_rounds(), self._count_regularly(), self._erase_regularly())
 
     async def _make_rounds(self) -> None:
         while True:
@@ -58,6 +63,15 @@ class Housekeeping:
             except TimeoutError:
                 continue
 
+    async def _count_regularly(self) -> None:
+        while True:
+            await _endure(self._count_doubts)
+            await asyncio.sleep(COUNT_EVERY_SECONDS)
+
+    async def _count_doubts(self) -> None:
+        """Show how many rows of the journal are in doubt, whichever replica works them."""
+        self._show_doubts(await self._journal.doubts())
+
     async def _erase_regularly(self) -> None:
         while True:
             await _endure(self._erase)
@@ -65,7 +79,7 @@ class Housekeeping:
 
     async def _erase(self) -> None:
         """Erase what is past its retention."""
-        erased = await self._journal.erase(self._clock() - self._retention_seconds)
+        erased = await self._journal.erase(self._clock() - self._retention_seconds, redact)
         if erased:
             log.info(Event.PAYLOADS_ERASED, count=erased)
 

@@ -18,7 +18,7 @@ from bridge.journal import RowRecord
 from bridge.legacy.body import Envelope
 from bridge.legacy.fingerprint import Fingerprint
 from bridge.legacy.reader import RowReader
-from bridge.mapping.library import Profile
+from bridge.mapping import Profile
 from bridge.modern.requests import encode_item
 from bridge.organizations import Directory
 from bridge.plan import BatchClaims, Names, PlannedRow, UniqueIds
@@ -30,7 +30,7 @@ SLICE_ROWS = 50
 
 @dataclass(frozen=True, slots=True)
 class CreditorSeen:
-    """A creditor row, for the register: its idnumber, whether it is configured, the names of the fields it had."""
+    """A creditor for the register: its idnumber, whether it is configured, the names of the fields that told of it."""
 
     idnumber: str
     known: bool
@@ -48,6 +48,11 @@ class Intake:
     unique_ids: UniqueIds = field(default_factory=UniqueIds)
     unknown: dict[str, Counter[str]] = field(default_factory=dict)
     creditors: list[CreditorSeen] = field(default_factory=list)
+    """One for each creditor row."""
+    named: dict[str, set[str]] = field(default_factory=dict)
+    """Creditor → the fields of other rows that name it, such as `action.creditorid`."""
+    mentioned: list[CreditorSeen] = field(default_factory=list)
+    """One for each creditor that other rows name."""
 
     def decide(self, outcome: Outcome, ledgerref: str = "", names: Names = ()) -> None:
         """Give a row its final verdict before it is sent anywhere; others may know it by `names` all the same."""
@@ -85,6 +90,9 @@ class Desk:
         self.profile = profile
         self.reader = RowReader({name: mapping.shape for name, mapping in profile.objects.items()})
         self._directory = directory
+        self._creditor_fields = {
+            name: f"{name}.{mapping.document.creditor_field}" for name, mapping in profile.objects.items()
+        }
 
     async def take(self, sender: Sender, envelope: Envelope, seed: str) -> Intake:
         """Work every row of a batch; `seed` is what derived unique ids are made from, with the row's address."""
@@ -102,6 +110,10 @@ class Desk:
                         self._take_row(intake, sender, result, raw, creditors, seed)
                 if len(raws) > SLICE_ROWS:
                     await asyncio.sleep(0)
+        intake.mentioned = [
+            CreditorSeen(idnumber, self._directory.knows(sender, idnumber), tuple(sorted(fields)))
+            for idnumber, fields in intake.named.items()
+        ]
         return intake
 
     def _take_creditor(self, intake: Intake, sender: Sender, result: Row | Outcome) -> str:
@@ -136,8 +148,10 @@ class Desk:
         mapping = self.profile.objects[result.address.objectname]
         _count_unknown(intake, result)
         ledgerref = mapping.reply_reference(result.fields)
+        if creditor := mapping.creditor(result.fields):
+            intake.named.setdefault(creditor, set()).add(self._creditor_fields[result.address.objectname])
         try:
-            organization = self._directory.route(sender, mapping.creditor(result.fields), creditors)
+            organization = self._directory.route(sender, creditor, creditors)
             row = _complete(result.address, organization.id, mapping.translate(result.fields), seed)
             intake.unique_ids.claim(row)
         except RowRefused as refusal:

@@ -22,6 +22,7 @@ class _Seat:
     def __init__(self) -> None:
         self.stir = asyncio.get_running_loop().create_future()
         self.taken = 0
+        self.dismissed = False
 
 
 class Lobby:
@@ -49,7 +50,7 @@ class Lobby:
                 self._empty.set()
 
     async def wait(self, batch_id: str, until: float, look: Look) -> bytes | None:
-        """Return the answer, or None when `until` (this clock) is reached or the bridge stops.
+        """Return the answer, or None when `until` (this clock) is reached, waiting is useless or the bridge stops.
 
         `look` is asked at first, whenever `stir` tells of the batch, and every `look_seconds`.
         """
@@ -59,7 +60,7 @@ class Lobby:
                 if (reply := await look()) is not None:
                     return reply
                 left = until - self._clock()
-                if self._closing or left <= 0:
+                if self._closing or seat.dismissed or left <= 0:
                     return None
                 await asyncio.wait({stir}, timeout=min(left, self._look_seconds))
 
@@ -68,6 +69,12 @@ class Lobby:
         if seat := self._seats.get(batch_id):
             seat.stir.set_result(None)
             seat.stir = asyncio.get_running_loop().create_future()
+
+    def dismiss(self, batch_id: str) -> None:
+        """Have those who wait for a batch go with what is known: nothing would change within their time."""
+        if seat := self._seats.get(batch_id):
+            seat.dismissed = True
+            self.stir(batch_id)
 
     async def clear(self, seconds: float) -> None:
         """Wait until every caller has gone; after so many seconds they get what is known by then."""

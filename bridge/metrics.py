@@ -1,4 +1,4 @@
-"""What operators read at GET /metrics, in Prometheus text format. Labels are senders, operations and verdicts only."""
+"""What operators read at GET /metrics, in Prometheus text format. Labels: senders, organizations, verdicts, routes."""
 
 from __future__ import annotations
 
@@ -37,25 +37,65 @@ class Metrics:
             registry=self._registry,
         )
         self._open = Gauge("bridge_open_batches", "Batches without a final answer", registry=self._registry)
+        self._pending = Gauge(
+            "bridge_pending_rows", "Rows at work here without a final verdict", registry=self._registry
+        )
+        self._doubts = Gauge(
+            "bridge_rows_in_doubt", "Rows in doubt in the whole journal", ("organization",), registry=self._registry
+        )
         self._held = Gauge(
             "bridge_held_organizations", "Organizations nothing is written to at the moment", registry=self._registry
         )
+        self._in_doubt: dict[str, int] = {}
         self._webhooks = Counter(
-            "bridge_webhooks_total", "Webhooks received, by what became of them", ("result",), registry=self._registry
+            "bridge_webhooks_total",
+            "Webhooks received, by what became of them",
+            ("event", "result"),
+            registry=self._registry,
+        )
+        self._reads = Counter(
+            "bridge_reads_total", "Claims and settlements read back", ("sender", "result"), registry=self._registry
+        )
+        self._looks = Counter(
+            "bridge_reading_cache_total",
+            "Looks for what was read lately of an organization",
+            ("kind", "result"),
+            registry=self._registry,
         )
 
-    def watch(self, *, open_batches: Callable[[], int], held_organizations: Callable[[], int]) -> None:
+    def watch(
+        self,
+        *,
+        open_batches: Callable[[], int],
+        pending_rows: Callable[[], int],
+        held_organizations: Callable[[], int],
+    ) -> None:
         """Read these numbers whenever somebody asks."""
         self._open.set_function(open_batches)
+        self._pending.set_function(pending_rows)
         self._held.set_function(held_organizations)
+
+    def rows_in_doubt(self, by_organization: Mapping[str, int]) -> None:
+        """Set how many rows are in doubt; an organization left out has none, and stays in sight once it was shown."""
+        self._in_doubt = dict.fromkeys(self._in_doubt, 0) | dict(by_organization)
+        for organization, count in self._in_doubt.items():
+            self._doubts.labels(organization).set(count)
 
     def request_answered(self, route: str, status: int) -> None:
         """Count an answered request."""
         self._requests.labels(route, str(status)).inc()
 
-    def webhook_received(self, result: str) -> None:
-        """Count a webhook."""
-        self._webhooks.labels(result).inc()
+    def webhook_received(self, event: str, result: str) -> None:
+        """Count a webhook; `event` is one of few names (`hooks.label_event`)."""
+        self._webhooks.labels(event, result).inc()
+
+    def read_answered(self, sender: str, result: str) -> None:
+        """Count a call that reads back: `answered`, `refused` or `failed`."""
+        self._reads.labels(sender, result).inc()
+
+    def reading_looked_up(self, kind: str, result: str) -> None:
+        """Count a look for what was read lately: `hit`, `joined` or `miss`."""
+        self._looks.labels(kind, result).inc()
 
     def batch_taken(self, sender: str, rows: int) -> None:  # noqa: ARG002 - rows are counted with their verdict
         """Count a journalled batch."""

@@ -7,7 +7,14 @@ import time
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
-from bridge.errors import CallerError, CannotTakeNow, NotAuthenticated, TooManyBatches
+from bridge.errors import (
+    CallerError,
+    CannotTakeNow,
+    NoAnswer,
+    NotAuthenticated,
+    NotSetUp,
+    TooManyBatches,
+)
 from bridge.legacy.rendering import whole_batch_error
 from bridge.logs import Event, get_log
 from bridge.metrics import Metrics
@@ -15,6 +22,12 @@ from bridge.metrics import Metrics
 log = get_log()
 
 CHALLENGE = 'Basic realm="AutoCollect Bridge", charset="UTF-8", Bearer realm="AutoCollect Bridge"'
+
+
+NOTHING_HERE = (
+    "there is nothing at this path: the bridge answers at /webapi/api/Batch, /webapi/api/Attachment and "
+    "/webapi/api/Ping"
+)
 
 
 def refusal(status: int, message: str, headers: dict[str, str] | None = None) -> web.Response:
@@ -31,10 +44,8 @@ def answer_errors() -> Middleware:
     async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
         try:
             return await handler(request)
-        except CallerError as error:
-            return refusal(error.status, str(error), _headers_for(error))
-        except CannotTakeNow as error:
-            return refusal(503, str(error), {"Retry-After": str(error.retry_after_seconds)})
+        except (CallerError, CannotTakeNow, NotSetUp, NoAnswer) as error:
+            return _refuse(error)
         except web.HTTPException as error:
             return refusal(error.status, _explain(request, error), _allowed(error))
         except Exception:
@@ -42,6 +53,19 @@ def answer_errors() -> Middleware:
             return refusal(500, "the bridge failed on this request: nothing is known to be taken; send the same again")
 
     return middleware
+
+
+def _refuse(error: CallerError | CannotTakeNow | NotSetUp | NoAnswer) -> web.Response:
+    """Return the answer to an error that says who must act."""
+    match error:
+        case CallerError():
+            return refusal(error.status, str(error), _headers_for(error))
+        case CannotTakeNow():
+            return refusal(503, str(error), {"Retry-After": str(error.retry_after_seconds)})
+        case NotSetUp():
+            return refusal(501, str(error))
+    pause = error.retry_after_seconds
+    return refusal(error.status, str(error), {"Retry-After": str(pause)} if pause else None)
 
 
 def observe_requests(metrics: Metrics) -> Middleware:
@@ -74,7 +98,7 @@ def _route(request: web.Request) -> str:
 
 def _explain(request: web.Request, error: web.HTTPException) -> str:
     if error.status == 404:
-        return "there is nothing at this path: the bridge answers at /webapi/api/Batch and /webapi/api/Ping"
+        return NOTHING_HERE
     if error.status == 405:
         return f"{request.method} is not answered at this path"
     return error.reason

@@ -38,8 +38,9 @@ class Organization:
 
 @dataclass(frozen=True, slots=True)
 class _Reach:
-    """What one sender may write to."""
+    """What one sender may write to, and read."""
 
+    all: tuple[Organization, ...]
     by_creditor: Mapping[str, Organization]
     only: Organization | None
 
@@ -64,6 +65,14 @@ class Directory:
         """Tell whether a creditor row's idnumber is configured for the sender."""
         return idnumber.strip() in self._reach[sender.id].by_creditor
 
+    def readable(self, sender: Writer, creditorid: str = "") -> tuple[Organization, ...]:
+        """Return the organizations a sender may read; with a creditor's number the one it belongs to, or none."""
+        reach = self._reach[sender.id]
+        if not creditorid:
+            return reach.all
+        owner = reach.by_creditor.get(creditorid)
+        return (owner,) if owner else ()
+
     def route(self, sender: Writer, creditor_on_row: str, batch_creditors: Sequence[str]) -> Organization:
         """Return the organization of a row, by the first rule that applies (contract, section 4), or raise RowRefused.
 
@@ -84,7 +93,7 @@ class Directory:
         """Return what a sender of these organizations may write to."""
         reachable = [self._organizations[each] for each in dict.fromkeys(organization_ids)]
         by_creditor = {creditor: each for each in reachable for creditor in each.creditors}
-        return _Reach(by_creditor, reachable[0] if len(reachable) == 1 else None)
+        return _Reach(tuple(reachable), by_creditor, reachable[0] if len(reachable) == 1 else None)
 
 
 def _open_organization(settings: OrganizationSettings) -> Organization:

@@ -10,13 +10,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 
-from bridge.errors import CannotTakeNow
-from bridge.identity import has_lapsed, identify, refuse_changed
-from bridge.intake import Desk, Intake, fingerprint
-from bridge.journal import BatchRecord, Books, Change, CountUnknown, IdentityTaken, SeeCreditor
+from bridge.errors import CannotTakeNow, NoSuchBatch
+from bridge.identity import BATCHID, has_lapsed, identify, refuse_changed
+from bridge.intake import Desk, fingerprint
+from bridge.journal import BatchRecord, Books, IdentityTaken
 from bridge.legacy.body import Envelope, split
 from bridge.lobby import Lobby
 from bridge.logs import Event, get_log
+from bridge.notes import Notes
 from bridge.senders import Sender
 from bridge.work import Work, open_work
 from bridge.workshop import Workshop
@@ -73,6 +74,7 @@ class Pipeline:
         self._books = books
         self._workshop = workshop
         self._lobby = lobby
+        self._notes = Notes(clock)
         self._clock = clock
         self._new_id = new_id
         self._draining = False
@@ -97,8 +99,34 @@ class Pipeline:
         batch = ticket.batch
         batch_id = batch.record.id if isinstance(batch, Work) else batch.id
         with self._lobby.visit():
+            if not isinstance(batch, Work) and batch.reply is None:
+                self._workshop.ask_if_parked(batch.id)  # the answer finds its caller in the lobby
             reply = await self._lobby.wait(batch_id, ticket.deadline, partial(self._look, batch))
             return Answer(reply or await self._workshop.interim(batch), batch_id, ticket.replayed)
+
+    async def recall(self, sender: Sender, batchid: str) -> Answer:
+        """Return what is known of an earlier batch of this sender, without waiting; raises NoSuchBatch.
+
+        It goes by the ERP's own batchid (of several under one label the newest), or by the id the bridge told it.
+        """
+        record = await self._find_again(sender, batchid)
+        if record is None:
+            raise NoSuchBatch
+        work = self._workshop.works.find(sender.id, record.identity)
+        batch = work if work is not None and work.record.id == record.id else record
+        with self._lobby.visit():
+            reply = await self._workshop.look(batch)
+            return Answer(reply or await self._workshop.interim(batch), record.id)
+
+    async def _find_again(self, sender: Sender, batchid: str) -> BatchRecord | None:
+        if sender.batchid == "unique":
+            found = await self._books.find(sender.id, BATCHID + batchid)
+        else:
+            found = await self._books.newest_labelled(sender.id, batchid)
+        if found is None:
+            stored = await self._books.load(batchid)
+            found = stored.batch if stored is not None and stored.batch.sender == sender.id else None
+        return found
 
     async def _look(self, batch: Work | BatchRecord) -> bytes | None:
         """Return the answer that a caller need not wait for any longer, if there is one."""
@@ -109,20 +137,20 @@ class Pipeline:
     async def _recognize_or_take(self, asked: _Asked) -> tuple[Work | BatchRecord, bool]:
         """Return the batch, and whether it was known before: at work here, finished, or worked elsewhere."""
         while True:
-            if work := self._workshop.find(asked.sender.id, asked.identity):
+            if work := self._workshop.works.find(asked.sender.id, asked.identity):
                 refuse_changed(work.record, asked.content)
                 await work.wait_until_open()
                 log.info(Event.BATCH_JOINED, batch=work.record.id, sender=work.record.sender)
                 return work, True
             record = await self._books.find(asked.sender.id, asked.identity)
-            if self._workshop.find(asked.sender.id, asked.identity):
+            if self._workshop.works.find(asked.sender.id, asked.identity):
                 continue  # taken by another caller while the journal was read: what was read may be out of date
             if record is not None and not has_lapsed(record, asked.sender, self._clock()):
                 refuse_changed(record, asked.content)
                 event = Event.BATCH_JOINED if record.reply is None else Event.BATCH_REPLAYED
                 log.info(event, batch=record.id, sender=record.sender)
                 return record, True
-            self._workshop.refuse_when_full(asked.sender.id, asked.envelope.row_count)
+            self._workshop.works.refuse_when_full(asked.sender.id, asked.envelope.row_count)
             try:
                 work = await self._take(asked, record)
             except IdentityTaken:
@@ -136,11 +164,13 @@ class Pipeline:
         supersedes = lapsed.id if lapsed is not None else ""
         seed = "\0".join((asked.sender.id, asked.identity, supersedes))
         intake = await desk.take(asked.sender, asked.envelope, seed)
-        if self._workshop.find(asked.sender.id, asked.identity):
+        if self._workshop.works.find(asked.sender.id, asked.identity):
             return None
         record = self._record(asked)
         work = open_work(record, desk, intake)
-        await self._workshop.open(work, intake.rows, asked.body, supersedes, _notes(record, intake))
+        notes = self._notes.take(record, intake)
+        await self._workshop.open(work, intake.rows, asked.body, supersedes, notes)
+        self._notes.keep(notes)
         return work
 
     def _record(self, asked: _Asked) -> BatchRecord:
@@ -166,15 +196,3 @@ class Pipeline:
         """Take nothing more; let held callers have what is known after at most so many seconds."""
         self._draining = True
         await self._lobby.clear(seconds)
-
-
-def _notes(record: BatchRecord, intake: Intake) -> list[Change]:
-    """Return what is worth keeping beside the batch: fields nobody reads, creditors mentioned."""
-    counted: list[Change] = [
-        CountUnknown(record.sender, objectname, counts, record.received_at)
-        for objectname, counts in intake.unknown.items()
-    ]
-    seen = (
-        SeeCreditor(record.sender, one.idnumber, one.known, one.fields, record.received_at) for one in intake.creditors
-    )
-    return [*counted, *seen]

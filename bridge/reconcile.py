@@ -10,11 +10,13 @@ import asyncio
 import math
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol, TypeVar
 
 from bridge.batch import Address, Outcome, Verdict
 from bridge.calls import LiveCall, Outcomes
-from bridge.errors import ModernRefused, ModernUnreachable
+from bridge.errors import CannotTakeNow, ModernRefused, ModernUnreachable
+from bridge.journal import Claim
 from bridge.logs import Event, get_log
 from bridge.modern.correlation import mentions_all
 from bridge.modern.lists import ModernInvoice, read_moment
@@ -78,6 +80,14 @@ class Lookups(ModernReads, Protocol):
         ...
 
 
+class CrossReference(Protocol):
+    """What the bridge itself knows of claims."""
+
+    async def claims(self, organization: str, kind: str, value: str) -> Sequence[Claim]:
+        """Find claims by one of their names."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Patience:
     """How long a write may stay invisible, in seconds."""
@@ -97,12 +107,14 @@ class Reconciler:
     def __init__(
         self,
         modern: Lookups,
+        books: CrossReference,
         patience: Patience,
         *,
         clock: Callable[[], float],
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._modern = modern
+        self._books = books
         self._patience = patience
         self._clock = clock
         self._sleep = sleep
@@ -206,8 +218,18 @@ class Reconciler:
         found = await self.look_up_patiently(access, call.rows)
         if not found:
             return None
-        outcomes = {row.address: verdict_on(call, row, found[row.address]) for row in call.rows if row.address in found}
-        return Found(outcomes, tuple(row for row in call.rows if row.address not in found))
+        missing = tuple(row for row in call.rows if row.address not in found)
+        return Found(await self.judge(call, found), missing)
+
+    async def judge(self, call: LiveCall, found: Mapping[Address, ModernInvoice]) -> dict[Address, Outcome]:
+        """Judge the rows of a call whose invoices exist."""
+        outcomes = {}
+        for row in call.rows:
+            if (invoice := found.get(row.address)) is not None:
+                known = await self._answered(partial(self._books.claims, row.organization, "invoiceId", invoice.id))
+                others = {claim.batch_id for claim in known} - {"", call.record.batch_id}
+                outcomes[row.address] = verdict_on(call, row, invoice, is_anothers=bool(others))
+        return outcomes
 
     async def _answered(self, ask: Callable[[], Awaitable[T]]) -> T:
         """Ask until there is an answer: a question that failed says nothing about the write."""
@@ -215,7 +237,7 @@ class Reconciler:
         while True:
             try:
                 return await ask()
-            except (ModernUnreachable, ModernRefused) as failure:
+            except (ModernUnreachable, ModernRefused, CannotTakeNow) as failure:
                 log.warning(Event.LOOK_UP_FAILED, why=type(failure).__name__)
             await self._sleep(min(max(next_delay(self._clock() - began) * 10, 0.1), RETRY_CEILING_SECONDS))
 
@@ -237,10 +259,13 @@ def is_same_claim(row: PlannedRow, invoice: ModernInvoice) -> bool:
     return "" in (row.invoice_number, invoice.invoice_number) or row.invoice_number == invoice.invoice_number
 
 
-def verdict_on(call: LiveCall, row: PlannedRow, invoice: ModernInvoice) -> Outcome:
-    """Judge a row whose invoice exists: ours if an attempt of this call may have made it, else somebody's before us."""
+def verdict_on(call: LiveCall, row: PlannedRow, invoice: ModernInvoice, *, is_anothers: bool = False) -> Outcome:
+    """Judge a row whose invoice exists: ours if an attempt of this call may have made it, else somebody's before us.
+
+    `is_anothers`: another batch of the bridge is known to have made it, so the allowance for clocks is not needed.
+    """
     ids = {"invoiceId": invoice.id, "caseNumber": invoice.case_number, "invoiceNumber": invoice.invoice_number}
-    if call.tried and is_same_claim(row, invoice) and not _is_older(call, invoice.created_at):
+    if call.tried and not is_anothers and is_same_claim(row, invoice) and not _is_older(call, invoice.created_at):
         return Outcome(row.address, Verdict.ACCEPTED, ids=ids)
     holder = f"case {invoice.case_number}" if invoice.case_number else f"invoice {invoice.id}"
     message = (

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from bridge.batch import Address, Outcome
 from bridge.folding import fold, statuscode
 from bridge.legacy.rendering import assemble, render_entries
-from bridge.mapping.library import ReplyTable
+from bridge.mapping import ReplyTable
 
 SLICE_ROWS = 500
 """Rows rendered before the event loop gets a turn."""

@@ -12,6 +12,7 @@ from aiohttp import web
 
 from bridge import __version__
 from bridge.app import LINGER_SECONDS, open_bridge
+from bridge.listener import make_runner
 from bridge.logs import Event, get_log
 from bridge.settings import Settings
 
@@ -30,20 +31,17 @@ async def serve(settings: Settings) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     async with open_bridge(settings) as bridge:
-        # bodies are inflated by `legacy.body`, which bounds them; callers that hang up change nothing
-        runner = web.AppRunner(
-            bridge.app, handle_signals=False, access_log=None, auto_decompress=False, shutdown_timeout=LINGER_SECONDS
-        )
+        runner = make_runner(bridge, shutdown_timeout=LINGER_SECONDS)
         await runner.setup()
         try:
             host, port = settings.server.host, settings.server.port
             await web.TCPSite(runner, host, port, reuse_address=True).start()
             _settle_interpreter()
             log.info(
-                Event.BRIDGE_STARTED, version=__version__, host=host, port=port, count=bridge.workshop.open_batches
+                Event.BRIDGE_STARTED, version=__version__, host=host, port=port, count=len(bridge.workshop.works)
             )
             await stop.wait()
-            log.info(Event.DRAINING, count=bridge.workshop.open_batches)
+            log.info(Event.DRAINING, count=len(bridge.workshop.works))
             await bridge.pipeline.drain(settings.server.drain_seconds)
         finally:
             await runner.cleanup()

@@ -11,9 +11,9 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from bridge.batch import CallState, Outcome, Verdict
-from bridge.calls import LiveCall, Outcomes, learn, together
+from bridge.calls import LiveCall, Outcomes, alike, decisions, together
 from bridge.dispatch import Dispatch
-from bridge.journal import CallRecord, Change, DecideRows, LearnClaims, PlanCall
+from bridge.journal import CallRecord, Change, PlanCall
 from bridge.journal.patient import PatientJournal
 from bridge.logs import Event, get_log
 from bridge.modern.answers import Answer, Conflict, NotTaken, Refused, Taken, TakenAtOnce, Unknown
@@ -23,6 +23,7 @@ from bridge.modern.tokens import Access
 from bridge.modern.waiting import Waiter
 from bridge.plan import Draft, halves
 from bridge.reconcile import Adopted, Found, NeverArrived, Parked, Reconciler
+from bridge.refusals import Refusals
 from bridge.verdicts import Judge
 
 log = get_log()
@@ -49,6 +50,7 @@ class Submitter:
         waiter: Waiter,
         reconciler: Reconciler,
         judge: Judge,
+        refusals: Refusals,
         *,
         access: Callable[[str], Access],
         terms: Terms,
@@ -62,6 +64,7 @@ class Submitter:
         self._waiter = waiter
         self._reconciler = reconciler
         self._judge = judge
+        self._refusals = refusals
         self._access = access
         self._terms = terms
         self._clock = clock
@@ -83,6 +86,19 @@ class Submitter:
         )
         return LiveCall(record, draft)
 
+    async def begin_with_batch(self, call: LiveCall) -> LiveCall:
+        """Return a call as SUBMITTING if it can be sent as soon as its batch is journalled, else as it is.
+
+        One that is never carried then must be withdrawn: it holds one of its organization's slots.
+        """
+        if not await self._dispatch.reserve(call):
+            return call
+        return call.moved(CallState.SUBMITTING, self._clock())[0]
+
+    def withdraw(self, call: LiveCall) -> None:
+        """Note that nobody will carry a call any further; one that was carried to its end has nothing left to note."""
+        self._dispatch.note_arrival(call.id)
+
     async def carry(self, call: LiveCall) -> Outcomes:
         """Bring a journalled call to its end from whatever state it is in; rows left out of the result are in doubt."""
         try:
@@ -92,7 +108,7 @@ class Submitter:
 
     async def _carry(self, call: LiveCall) -> Outcomes:
         state = call.record.state
-        if state is CallState.PLANNED:
+        if state is CallState.PLANNED or self._dispatch.is_reserved(call.id):
             return await self._submit(call)
         if state is CallState.SUBMITTED:
             return await self._collect(call)
@@ -132,8 +148,7 @@ class Submitter:
         if isinstance(answer, Taken):
             return await self._taken(call, answer.modern_batch)
         if isinstance(answer, TakenAtOnce):
-            accepted = [Outcome(row.address, Verdict.ACCEPTED) for row in call.rows]
-            return await self._finish(call, accepted, why="taken at once")
+            return await self._finish(call, alike(call, Verdict.ACCEPTED), why="taken at once")
         if isinstance(answer, Refused):
             return await self._refused(call, answer)
         if isinstance(answer, Conflict):
@@ -149,13 +164,13 @@ class Submitter:
 
     async def _give_up(self, call: LiveCall, why: str) -> Outcomes:
         message = f"not submitted: the modern system did not take it in time ({why}); send it again in a new batch"
-        refused = [Outcome(row.address, Verdict.REFUSED, message) for row in call.rows]
-        return await self._finish(call, refused, after=CallState.REFUSED, why=why)
+        return await self._finish(call, alike(call, Verdict.REFUSED, message), after=CallState.REFUSED, why=why)
 
     # --- waiting for the result ------------------------------------------------------------------------------------
 
     async def _taken(self, call: LiveCall, modern_batch: str) -> Outcomes:
         """Store the modern batch id while the result is already being asked for."""
+        call.trials.taken = True
         call, change = call.moved(CallState.SUBMITTED, self._clock(), modern_batch=modern_batch)
         log.info(Event.CALL_TAKEN, call=call.id, batch=call.record.batch_id, modern_batch=modern_batch)
         try:
@@ -188,12 +203,12 @@ class Submitter:
 
     async def _refused(self, call: LiveCall, answer: Refused) -> Outcomes:
         """Refuse the faulty rows of a call that was refused as a whole, and send the others again."""
-        why = f"HTTP {answer.status}"
+        why, access = f"HTTP {answer.status}", self._access(call.draft.organization)
         named = blame(call.sent_rows, answer)
-        if len(call.rows) == 1 or answer.status == 403:  # a forbidden organization says nothing about single rows
-            text = answer.text or f"the modern system refused it with {why}"
-            refused = [Outcome(row.address, Verdict.REFUSED, named.get(row.address, text)) for row in call.rows]
-            return await self._finish(call, refused, after=CallState.REFUSED, why=why)
+        everything = "" if named else await self._refusals.explain_for_all(access, call, answer)
+        if len(call.rows) == 1 or everything:
+            text = everything or " ".join(named.values()) or answer.text or f"the modern system refused it with {why}"
+            return await self._finish(call, alike(call, Verdict.REFUSED, text), after=CallState.REFUSED, why=why)
         if not named:
             return await self._split(call, halves(call.draft), (), f"{why}: isolating the faulty rows")
         refused = [Outcome(address, Verdict.REFUSED, text) for address, text in named.items()]
@@ -205,12 +220,10 @@ class Submitter:
         """End a call and carry its undecided rows on in new ones; all of it is one step in the journal."""
         ended, move = call.moved(CallState.REFUSED, self._clock(), why=why)
         # what an earlier attempt may have left behind is ours for every part of the call
-        parts = [
-            replace(self.prepare(call.record.batch_id, draft), tried=call.tried, closing=call.closing)
-            for draft in drafts
-        ]
+        begun = [self.prepare(call.record.batch_id, draft) for draft in drafts]
+        parts = [replace(call, record=part.record, draft=part.draft) for part in begun]
         await self._write(
-            ended, move, *(PlanCall(part.record) for part in parts), *_decisions(ended, {o.address: o for o in decided})
+            ended, move, *(PlanCall(part.record) for part in parts), *decisions(ended, {o.address: o for o in decided})
         )
         log.info(Event.CALL_SPLIT, call=call.id, batch=call.record.batch_id, rows=len(call.rows), why=why)
         outcomes = {outcome.address: outcome for outcome in decided}
@@ -282,15 +295,5 @@ class Submitter:
         """End a call with the verdicts on its rows, in one step."""
         outcomes = {outcome.address: outcome for outcome in decided}
         ended, move = call.moved(after, self._clock(), why=why)
-        await self._write(ended, move, *_decisions(ended, outcomes), *await call.closing(outcomes))
+        await self._write(ended, move, *decisions(ended, outcomes), *await call.closing(outcomes))
         return outcomes
-
-
-def _decisions(call: LiveCall, outcomes: Outcomes) -> list[Change]:
-    """Return the changes that make verdicts durable, with what they taught about claims."""
-    changes: list[Change] = []
-    if outcomes:
-        changes.append(DecideRows(call.record.batch_id, list(outcomes.values())))
-    if claims := learn(call, outcomes):
-        changes.append(LearnClaims(claims))
-    return changes

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from bridge.batch import Address, Outcome, Verdict
-from bridge.calls import LiveCall, Outcomes
+from bridge.calls import LiveCall
 from bridge.modern.correlation import correlate
 from bridge.modern.results import ModernBatch
 from bridge.modern.tokens import Access
 from bridge.plan import PlannedRow
-from bridge.reconcile import Reconciler, can_be_looked_up, is_same_claim, verdict_on
+from bridge.reconcile import Reconciler, can_be_looked_up, is_same_claim
 
 
 class Judge:
@@ -26,8 +26,11 @@ class Judge:
         told = correlate(call.sent_rows, result)
         silent = [row for row in call.rows if row.address not in told.outcomes]
         decided = dict(told.outcomes)
-        decided |= await self._look_up_unmentioned(access, [row for row in silent if can_be_looked_up(row)])
-        decided |= await self._look_up_duplicates(access, call, decided)
+        if silent:
+            decided |= await self._look_up_unmentioned(access, [row for row in silent if can_be_looked_up(row)])
+        suspects = [row for row in call.rows if row.unique_id and self._says_duplicate(decided.get(row.address))]
+        if suspects:
+            decided |= await self._look_up_duplicates(access, call, suspects)
         return decided
 
     async def _look_up_unmentioned(self, access: Access, rows: Sequence[PlannedRow]) -> dict[Address, Outcome]:
@@ -44,13 +47,14 @@ class Judge:
                 outcomes[row.address] = Outcome(row.address, Verdict.REFUSED, message)
         return outcomes
 
-    async def _look_up_duplicates(self, access: Access, call: LiveCall, outcomes: Outcomes) -> dict[Address, Outcome]:
+    async def _look_up_duplicates(
+        self, access: Access, call: LiveCall, suspects: Sequence[PlannedRow]
+    ) -> dict[Address, Outcome]:
         """Judge rows refused as duplicates: of themselves (accepted before), or of somebody else's claim (named)."""
-        suspects = [row for row in call.rows if row.unique_id and self._says_duplicate(outcomes.get(row.address))]
         visible = [row for row in suspects if can_be_looked_up(row)]
         look = self._reconciler.look_out_for if call.tried else self._reconciler.look_up_patiently
         found = await look(access, visible)
-        judged = {row.address: verdict_on(call, row, found[row.address]) for row in visible if row.address in found}
+        judged = await self._reconciler.judge(call, found)
         if call.tried:
             # a payment cannot be looked up, and an invoice that no list shows yet was made just now: with an earlier
             # attempt in the dark, the duplicate is our own

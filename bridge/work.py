@@ -18,6 +18,8 @@ from bridge.plan import BatchClaims, Draft, PlannedRow, draft_calls, in_sequence
 from bridge.references import References
 from bridge.submission import Submitter
 
+EAGER_ROWS = 100
+"""Up to which size a call takes its slot before its batch is journalled; a large batch would keep others waiting."""
 LOOK_UPS_AT_ONCE = 8
 """References of one wave that are looked up side by side."""
 
@@ -117,14 +119,24 @@ class Worker:
         self._references = references
         self._max_rows_per_call = max_rows_per_call
 
-    def first_calls(self, work: Work) -> list[LiveCall]:
-        """Prepare the calls that need no look-up, to be journalled together with the batch."""
+    async def first_calls(self, work: Work) -> list[LiveCall]:
+        """Prepare the calls that need no look-up, to be journalled together with the batch; then `withdraw` or `run`.
+
+        A small one that is alone is begun if its organization has a slot free, which saves the batch a commit.
+        """
         calls = []
         for by_wave in waves(work.undecided()).values():
             ready = [row for row in by_wave[0] if row.reference is None]
             lanes = in_sequence(draft_calls(ready, self._max_rows_per_call))
             calls += [self._prepare(work, lane[0]) for lane in lanes]
+        if len(calls) == 1 and len(calls[0].rows) <= EAGER_ROWS:
+            return [await self._submitter.begin_with_batch(calls[0])]
         return calls
+
+    def withdraw(self, work: Work) -> None:
+        """Free what calls hold that nobody carries any further."""
+        for call in work.calls:
+            self._submitter.withdraw(call)
 
     def is_sending(self, work: Work) -> bool:
         """Tell whether a write of this batch is under way, which would be in doubt if it were cut off."""

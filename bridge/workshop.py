@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import Protocol
 
 from bridge.batch import Address, Outcome, Verdict
 from bridge.calls import Outcomes, close_nothing
-from bridge.errors import BridgeError, CannotTakeNow, TooManyBatches
+from bridge.errors import BridgeError, CannotTakeNow
 from bridge.intake import Desk
 from bridge.journal import (
     BatchRecord,
@@ -19,6 +18,7 @@ from bridge.journal import (
     FinishBatch,
     Journal,
     LostBatch,
+    News,
     OpenBatch,
     PlanCall,
     RowRecord,
@@ -27,6 +27,7 @@ from bridge.journal import (
 from bridge.journal.patient import PatientJournal
 from bridge.lobby import Lobby
 from bridge.logs import Event, get_log
+from bridge.open_batches import Limits, OpenBatches
 from bridge.replying import render
 from bridge.resumption import reopen
 from bridge.work import Work, Worker
@@ -51,15 +52,6 @@ class Observer(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """How much may be open at a time."""
-
-    open_batches: int
-    open_batches_per_sender: int
-    open_rows: int
-
-
 class Workshop:
     """Every open batch at work here."""
 
@@ -81,57 +73,23 @@ class Workshop:
         self._worker = worker
         self._lobby = lobby
         self._observer = observer
-        self._limits = limits
         self._clock = clock
-        self._works: dict[str, Work] = {}
-        self._by_identity: dict[tuple[str, str], Work] = {}
+        self._works = OpenBatches(limits)
         self._tasks: dict[str, asyncio.Task[None]] = {}
-        self._open_rows = 0
-        self._open_by_sender: Counter[str] = Counter()
         self._stranded: dict[str, str] = {}
         """Why a batch that is ours cannot be worked until the operator mends the mappings."""
         self._orphans: dict[str, None] = {}
         """Batches that are ours already, but not at work yet."""
 
-    # --- what is open ----------------------------------------------------------------------------------------------
-
-    def find(self, sender: str, identity: str) -> Work | None:
-        """Return the open batch with this identity, if it is at work here."""
-        return self._by_identity.get((sender, identity))
-
     @property
-    def open_batches(self) -> int:
-        """Return how many batches have no final answer yet."""
-        return len(self._works)
+    def works(self) -> OpenBatches:
+        """Return what is open here."""
+        return self._works
 
     @property
     def accepting(self) -> bool:
         """Tell whether a new batch would be taken now."""
-        return self._journal.trusted and len(self._works) < self._limits.open_batches
-
-    def refuse_when_full(self, sender: str, rows: int) -> None:
-        """Raise TooManyBatches when the sender has its share open, CannotTakeNow when so many rows more are too many.
-
-        A batch that comes alone is never too large.
-        """
-        if self._open_by_sender[sender] >= self._limits.open_batches_per_sender:
-            raise TooManyBatches
-        too_many_rows = bool(self._works) and self._open_rows + rows > self._limits.open_rows
-        if too_many_rows or len(self._works) >= self._limits.open_batches:
-            raise CannotTakeNow("the bridge is full: send the same batch again later", retry_after_seconds=15)
-
-    def _keep(self, work: Work) -> None:
-        self._works[work.record.id] = self._by_identity[work.key] = work
-        self._open_rows += len(work.rows)
-        self._open_by_sender[work.record.sender] += 1
-
-    def _drop(self, work: Work) -> None:
-        if self._by_identity.get(work.key) is work:
-            del self._by_identity[work.key]
-        if self._works.get(work.record.id) is work:  # else it was dropped before, and the batch may be at work anew
-            del self._works[work.record.id]
-            self._open_rows -= len(work.rows)
-            self._open_by_sender[work.record.sender] -= 1
+        return self._journal.trusted and not self._works.full
 
     # --- opening ---------------------------------------------------------------------------------------------------
 
@@ -143,20 +101,23 @@ class Workshop:
         Raises IdentityTaken, TooManyBatches, or CannotTakeNow when the bridge is full or the journal cannot be written:
         then nothing was taken.
         """
-        self.refuse_when_full(work.record.sender, len(work.rows))  # others may have come in while this one was read
-        self._keep(work)
-        work.calls = self._worker.first_calls(work)
-        opening = OpenBatch(replace(work.record, payload=payload), rows, supersedes)
+        self._works.refuse_when_full(
+            work.record.sender, len(work.rows)
+        )  # others may have come in while this one was read
+        self._works.keep(work)
         try:
+            work.calls = await self._worker.first_calls(work)
+            opening = OpenBatch(replace(work.record, payload=payload), rows, supersedes)
             await self._journal.write_now(opening, *(PlanCall(call.record) for call in work.calls), *notes)
         except BaseException as failure:
-            self._drop(work)
+            self._worker.withdraw(work)
+            self._works.drop(work)
             work.fail_to_open(failure)
             raise
         work.opened.set_result(None)
+        self._start(work)
         self._observer.batch_taken(work.record.sender, work.record.row_count)
         log.info(Event.BATCH_TAKEN, batch=work.record.id, sender=work.record.sender, rows=work.record.row_count)
-        self._start(work)
 
     async def take_over(self) -> None:
         """Take up every open batch that nobody works: after a start, or when another replica died."""
@@ -191,7 +152,7 @@ class Workshop:
             self._stranded[batch.id] = str(reason)
             return
         log.info(Event.BATCH_RESUMED, batch=batch.id, sender=batch.sender, rows=len(stored.rows))
-        self._keep(work)
+        self._works.keep(work)
         self._start(work)
 
     def _desk_of(self, batch: BatchRecord) -> Desk:
@@ -204,12 +165,18 @@ class Workshop:
 
     def _start(self, work: Work) -> None:
         work.closing = partial(self._close, work)
-        self._spawn(work.record.id, self._see_through(work))
+        self._spawn(work.record.id, self._see_through(work), work)
 
-    def _spawn(self, name: str, doing: Coroutine[None, None, None]) -> None:
+    def _spawn(self, name: str, doing: Coroutine[None, None, None], work: Work | None = None) -> None:
         task = asyncio.get_running_loop().create_task(doing)
         self._tasks[name] = task
-        task.add_done_callback(lambda done: self._tasks.pop(name) if self._tasks.get(name) is done else None)
+        task.add_done_callback(partial(self._clear_up, name, work))
+
+    def _clear_up(self, name: str, work: Work | None, done: asyncio.Task[None]) -> None:
+        if self._tasks.get(name) is done:
+            del self._tasks[name]
+        if work is not None:  # a task that is cancelled before its first step cannot do so itself
+            self._worker.withdraw(work)
 
     async def _see_through(self, work: Work) -> None:
         """Work a batch until every row is decided, store the reply, and have its callers look."""
@@ -220,15 +187,16 @@ class Workshop:
                 await self._finish(work)
             else:
                 work.parked = True
+                self._store.tell(News.PARKED, batch_id)
                 log.warning(Event.BATCH_PARKED, batch=batch_id, rows=len(work.rows) - len(work.outcomes))
         except LostBatch:
             log.warning(Event.BATCH_LOST, batch=batch_id)
-            self._drop(work)
+            self._works.drop(work)
             work.lost = True
         except Exception:
             # a fault in one batch must not end the others, and the batch itself gets another chance
             log.exception(Event.UNEXPECTED, batch=batch_id)
-            self._drop(work)
+            self._works.drop(work)
             work.lost = True
             self._spawn(f"{batch_id} at rest", self._rest(batch_id))
         finally:
@@ -238,7 +206,7 @@ class Workshop:
     async def _rest(self, batch_id: str) -> None:
         """Give a batch up that a fault of the program stopped, a while later; whoever looks next takes it up again."""
         await asyncio.sleep(SECOND_CHANCE_SECONDS)
-        if batch_id in self._works:
+        if self._works.get(batch_id):
             return  # an operator's order has set it going meanwhile
         try:
             await self._store.let_go(batch_id)
@@ -251,14 +219,16 @@ class Workshop:
         if len(known) < len(work.rows):
             return ()
         work.sealed = await render(work.rows, known, work.desk.profile.reply)
-        return (FinishBatch(work.record.id, work.sealed, self._clock()),)
+        return (FinishBatch(work.record.id, work.sealed, self._clock(), tuple(work.organizations())),)
 
     async def _finish(self, work: Work) -> None:
         if work.sealed is None:  # the last verdict did not come with a call, or two calls ended at the same time
             work.sealed = await _fold(work)
-            await self._journal.write(FinishBatch(work.record.id, work.sealed, self._clock()))
+            await self._journal.write(
+                FinishBatch(work.record.id, work.sealed, self._clock(), tuple(work.organizations()))
+            )
         work.reply = work.sealed
-        self._drop(work)
+        self._works.drop(work)
         seconds = self._clock() - work.record.received_at
         self._observer.batch_finished(work.record.sender, work.outcomes, seconds)
         log.info(Event.BATCH_FINISHED, batch=work.record.id, sender=work.record.sender)
@@ -268,6 +238,16 @@ class Workshop:
     def is_parked(self, batch: Work | BatchRecord) -> bool:
         """Tell whether waiting for a batch is useless until an operator has settled its rows in doubt."""
         return isinstance(batch, Work) and batch.parked and not batch.lost
+
+    def ask_if_parked(self, batch_id: str) -> None:
+        """Have the replica that works a batch say so if waiting for it is useless; here `is_parked` tells."""
+        self._store.tell(News.ASKED, batch_id)
+
+    def tell_if_parked(self, batch_id: str) -> None:
+        """Answer a replica that holds callers for a batch which is worked here."""
+        work = self._works.get(batch_id)
+        if work is not None and work.parked:
+            self._store.tell(News.PARKED, batch_id)
 
     async def look(self, batch: Work | BatchRecord) -> bytes | None:
         """Return the final answer of a batch, wherever it is worked, if there is one.
@@ -336,7 +316,7 @@ class Workshop:
     async def _stop(self, work: Work) -> None:
         """Stop working a batch; callers who wait for it go on waiting."""
         work.lost = True
-        self._drop(work)
+        self._works.drop(work)
         if task := self._tasks.get(work.record.id):
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)

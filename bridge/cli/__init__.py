@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from bridge import __version__
-from bridge.cli import journal_commands
+from bridge.cli import journal_commands, xref_commands
 from bridge.cli.options import FAULTY, HELP_STYLE, AsJson, Config
 
 app = typer.Typer(
@@ -27,6 +27,7 @@ app = typer.Typer(
 app.add_typer(journal_commands.batches, name="batches")
 app.add_typer(journal_commands.creditors, name="creditors")
 app.add_typer(journal_commands.unknown, name="unknown")
+app.add_typer(xref_commands.xref, name="xref")
 
 
 def _show_version(wanted: bool) -> None:
@@ -67,7 +68,7 @@ def sandbox(
     seed: Annotated[int, typer.Option(help="The same seed makes the same ids and the same faults.")] = 1,
     webhook_url: Annotated[
         str,
-        typer.Option(metavar="URL", help="Where finished batches are announced, such as the bridge's /hooks/amili."),
+        typer.Option(metavar="URL", help="Where webhooks go, such as the bridge's /hooks/amili; a script says which."),
     ] = "",
     webhook_secret: Annotated[
         str,
@@ -77,8 +78,11 @@ def sandbox(
 ) -> None:
     """Run a stand-in for the modern API, to try the bridge without the vendor.
 
-    It is stateful (tokens, invoices, payments, corrections, cases, batches, webhooks), takes any client id and secret,
-    and plays faults by a script. What was asked and accepted is shown at /sandbox/requests and /sandbox/state.
+    It is stateful (tokens, invoices, payments, corrections, cases, settlements, batches, webhooks), takes any client id
+    and secret, and plays faults by a script. What was asked and accepted is shown at /sandbox/requests and
+    /sandbox/state; claims and settlements can be put in at /sandbox/claims and /sandbox/settlements.
+
+    Webhooks tell of finished batches (BATCH_COMPLETED); a script adds SETTLEMENT_CREATED, CASE and CASE_UPDATED.
 
     It is built from the public pages only: error bodies, required fields, the idempotency header, case actions and
     more are assumptions, and the vendor's own validation is not played. A green run against it proves the bridge, not

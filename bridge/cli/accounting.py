@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from itertools import groupby
 from pathlib import Path
@@ -20,15 +20,17 @@ from bridge.settings import load_settings
 
 def show_ledger(config: Path, *, as_json: bool) -> bool:
     """Show the row conservation proof; tell whether every row is accounted for."""
-    ledger = read_books(load_settings(config, os.environ), lambda books: books.ledger())
+    settings = load_settings(config, os.environ)
+    ledger = read_books(settings, lambda books: books.ledger())
+    names = {one.id: one.name for one in settings.organizations if one.name}
     if as_json:
-        print_json(_to_json(ledger))
+        print_json(_to_json(ledger, names))
     else:
-        _write(Screen(), ledger)
+        _write(Screen(), ledger, names)
     return not ledger.unaccounted
 
 
-def _to_json(ledger: Ledger) -> dict[str, Any]:
+def _to_json(ledger: Ledger, names: Mapping[str, str]) -> dict[str, Any]:
     return {
         "accepted": ledger.accepted,
         "final": ledger.final,
@@ -36,22 +38,41 @@ def _to_json(ledger: Ledger) -> dict[str, Any]:
         "in_doubt": ledger.in_doubt,
         "in_doubt_rows": [{"batch": batch, **address_fields(address)} for batch, address in ledger.in_doubt_rows],
         "unaccounted": [asdict(fault) for fault in ledger.unaccounted],
+        "organizations": [
+            {"organization": one.organization, "name": names.get(one.organization)} | asdict(one)
+            for one in ledger.organizations
+        ],
     }
 
 
-def _write(screen: Screen, ledger: Ledger) -> None:
+def _write(screen: Screen, ledger: Ledger, names: Mapping[str, str]) -> None:
     screen.say(f"rows taken     {ledger.accepted:>8}")
     screen.say(f"  = final      {ledger.final:>8}")
     screen.say(f"  + pending    {ledger.pending:>8}")
     screen.say(f"  + in doubt   {ledger.in_doubt:>8}")
+    if ledger.organizations:
+        _write_organizations(screen, ledger, names)
     if ledger.in_doubt_rows:
         _write_doubts(screen, ledger)
     if ledger.unaccounted:
         screen.heading("Unaccounted for: keep a copy of the journal and tell the maintainers")
-        faults = [(one.batch, f"{one.objectname} {one.objectindex}", one.why) for one in ledger.unaccounted]
+        faults = [(one.batch or "-", f"{one.objectname} {one.objectindex}", one.why) for one in ledger.unaccounted]
         screen.table(("batch", "row", "why"), faults)
         return
     screen.say(quiet("every row is accounted for"))
+
+
+def _write_organizations(screen: Screen, ledger: Ledger, names: Mapping[str, str]) -> None:
+    screen.heading("By organization")
+    columns = ("organization", "name", "taken", "final", "pending", "in doubt")
+    lines = [
+        (
+            *(one.organization or "(no organization)", names.get(one.organization, "-")),
+            *map(str, (one.accepted, one.final, one.pending, one.in_doubt)),
+        )
+        for one in ledger.organizations
+    ]
+    screen.table(columns, lines)
 
 
 def _write_doubts(screen: Screen, ledger: Ledger) -> None:

@@ -13,7 +13,16 @@ from bridge.batch import Address, Outcome, RowRefused
 from bridge.cli.screen import Screen, bad, good, print_json
 from bridge.errors import MappingFault, SettingsFault
 from bridge.legacy.reader import RowReader
-from bridge.mapping import Assumption, Profile, assumptions, check_targets, load_profile, run_examples
+from bridge.mapping import (
+    AlwaysNull,
+    Assumption,
+    Profile,
+    assumptions,
+    check_targets,
+    load_profile,
+    nulls,
+    run_examples,
+)
 from bridge.mapping.examples import Reader
 from bridge.modern.requests import encode_item
 from bridge.modern.wire import OPERATIONS_SCHEMAS
@@ -39,7 +48,11 @@ class Report:
     unused: list[str] = field(default_factory=list)
     """Those of them that no sender speaks."""
     assumed: list[Assumption] = field(default_factory=list)
-    """In the order of the profiles, after the settings."""
+    """In the order of the profiles, after the settings; what a profile takes from another one stands there once."""
+    heard: int = 0
+    """How many of them, from the first, belong to the settings and to profiles in use."""
+    nulls: list[AlwaysNull] = field(default_factory=list)
+    """Fields that reads are always answered null for, in the order of the profiles."""
 
 
 def check(config: Path, *, as_json: bool) -> bool:
@@ -62,13 +75,24 @@ def examine(config: Path) -> Report:
         return report
     report.assumed += [Assumption(str(config), key, note) for key, note in _list_assumed_settings(settings)]
     spoken = {sender.profile for sender in settings.senders}
+    report.heard = len(report.assumed)
+    faults: list[str] = []
     for profile in sorted(_load_profiles(settings, report), key=lambda one: one.name not in spoken):
-        report.profiles.append(profile.name)
-        report.unused += {profile.name} - spoken
-        report.assumed += assumptions(profile)
-        report.faults += check_targets(profile, _schemas())
-        report.faults += run_examples(profile, _reader(profile))
+        _note_profile(report, profile, used=profile.name in spoken)
+        faults += check_targets(profile, _schemas())
+        faults += run_examples(profile, _reader(profile))
+    report.faults = list(dict.fromkeys(report.faults + faults))  # files that profiles share are told once
     return report
+
+
+def _note_profile(report: Report, profile: Profile, *, used: bool) -> None:
+    report.profiles.append(profile.name)
+    report.assumed += [one for one in assumptions(profile) if one not in report.assumed]
+    report.nulls += [one for one in nulls(profile) if one not in report.nulls]
+    if used:
+        report.heard = len(report.assumed)
+    else:
+        report.unused.append(profile.name)
 
 
 def _list_assumed_settings(settings: Settings) -> Iterator[tuple[str, str]]:
@@ -120,14 +144,14 @@ def _reader(profile: Profile) -> Reader:
 
 def _write(screen: Screen, config: Path, report: Report) -> None:
     spoken = [name for name in report.profiles if name not in report.unused]
-    unheard = [one for one in report.assumed if one.file.partition("/")[0] in report.unused]
-    heard = [one for one in report.assumed if one not in unheard]
+    heard, unheard = report.assumed[: report.heard], report.assumed[report.heard :]
     if spoken:
         screen.say(f"profiles: {', '.join(spoken)}")
     _write_assumed(screen, heard)
     if report.unused:
         screen.title(f"Spoken by no sender: {', '.join(report.unused)}")
         _write_assumed(screen, unheard)
+    _write_nulls(screen, report.nulls)
     screen.say()
     if not report.faults:
         more = f", and {len(unheard)} of profiles that no sender speaks" if unheard else ""
@@ -143,3 +167,16 @@ def _write_assumed(screen: Screen, assumed: Sequence[Assumption]) -> None:
     for file, group in groupby(assumed, key=lambda one: one.file):
         screen.heading(f"Assumed in {file}")
         screen.table(("key", "note"), [(one.key, one.note or NO_NOTE) for one in group])
+
+
+def _write_nulls(screen: Screen, nulls: Sequence[AlwaysNull]) -> None:
+    if nulls:
+        screen.title("Fields of the answer to a read that are always null, and why")
+    for file, group in groupby(nulls, key=lambda one: one.file):
+        screen.heading(f"Always null by {file}")
+        reasons = groupby(group, key=_give_reason)
+        screen.table(("fields", "reason"), [(", ".join(one.field for one in same), reason) for reason, same in reasons])
+
+
+def _give_reason(null: AlwaysNull) -> str:
+    return null.reason if null.evidence == "documented" else f"{null.reason} (assumed)"

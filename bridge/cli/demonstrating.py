@@ -26,6 +26,7 @@ from bridge.cli.screen import Screen, bad, good
 from bridge.errors import OperatorError
 from bridge.journal import Ledger, StoredBatch
 from bridge.journal.opening import open_books
+from bridge.listener import make_runner
 from bridge.logs import configure_logs
 from bridge.sandbox import Running, SandboxOptions, running
 from bridge.settings import SenderSettings, Settings, load_settings
@@ -130,7 +131,7 @@ def _overrides(sandbox: Running, folder: Path) -> Mapping[str, str]:
 async def _serve(settings: Settings) -> AsyncIterator[str]:
     """Run the bridge on a free port instead of the configured one, and yield its address."""
     async with open_bridge(settings) as opened:
-        runner = web.AppRunner(opened.app, access_log=None, auto_decompress=False, shutdown_timeout=1.0)
+        runner = make_runner(opened, shutdown_timeout=1.0)
         await runner.setup()
         try:
             await web.TCPSite(runner, settings.server.host, 0).start()

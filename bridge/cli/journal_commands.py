@@ -54,7 +54,8 @@ def show_batch(
 ) -> None:
     """Show one batch: each row's state, every call with all its attempts, and what operators said about it.
 
-    Nothing of the payload is shown.
+    Nothing of the payload is shown. The message of a refused row may be the modern system's own words, and those may
+    name people; it is erased with the payload, storage.retention_days after the batch was finished.
     """
     from bridge.cli import books
 
@@ -119,6 +120,7 @@ def list_creditors(
 ) -> None:
     """List the creditors that senders mentioned, by number, and whether the configuration knows them.
 
+    A creditor is mentioned by a row of its own, or on another row (action.creditorid), and last seen to the hour then.
     For unknown ones it prints what to add to the configuration. Of what the rows held, only names of fields are kept.
     """
     from bridge.cli import registers
@@ -135,10 +137,11 @@ def list_unknown(config: Config, as_json: AsJson = False) -> None:
 
 
 def ledger(config: Config, as_json: AsJson = False) -> None:
-    """Prove that no row is lost: rows taken = final + pending + in doubt.
+    """Prove that no row is lost: rows taken = final + pending + in doubt, in all and for each organization.
 
     Counts every row of the journal, also beside a running bridge, names the rows in doubt, and any that is not
-    accounted for. Exit code 1 if there is one.
+    accounted for, or stands under another organization than it was taken for. Exit code 1 if there is one. Rows that
+    belong to no organization are creditor rows, and rows that were refused before one was found.
     """
     from bridge.cli import accounting
 

@@ -83,7 +83,7 @@ def _creditor_json(creditor: Creditor) -> dict[str, Any]:
 
 def _write_creditors(screen: Screen, creditors: Sequence[Creditor], strangers: Sequence[Creditor]) -> None:
     if not creditors:
-        screen.say("No sender has sent a creditor row yet.")
+        screen.say("No sender has mentioned a creditor yet.")
         return
     lines = [
         (
@@ -105,14 +105,17 @@ def _write_creditors(screen: Screen, creditors: Sequence[Creditor], strangers: S
 
 def _blocks(strangers: Sequence[Creditor]) -> Iterator[str]:
     """Yield TOML, a line at a time, for creditors that their senders may not write to."""
+    senders: dict[str, list[str]] = {}
     for one in strangers:
-        idnumber, sender = _quote(one.seen.idnumber), _quote(one.seen.sender)
+        senders.setdefault(one.seen.idnumber, []).append(_quote(one.seen.sender))
+    for one in {one.seen.idnumber: one for one in strangers}.values():
+        idnumber, who = _quote(one.seen.idnumber), " and ".join(senders[one.seen.idnumber])
         yield ""
         if one.organizations:
-            yield f"# creditor {idnumber} belongs to an organization here: add its id to the organizations of {sender}:"
+            yield f"# creditor {idnumber} belongs to an organization here: add its id to the organizations of {who}:"
             yield from (f"#   {_quote(organization)}" for organization in one.organizations)
             continue
-        yield f"# creditor {idnumber}: fill in what Amili gave you, and add the id to the organizations of {sender};"
+        yield f"# creditor {idnumber}: fill in what Amili gave you, and add the id to the organizations of {who};"
         yield "# or add the number to the creditors of the organization it belongs to"
         yield "[[organization]]"
         yield 'id = ""'

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from bridge.batch import Address, CallState, Outcome
-from bridge.journal.records import BatchRecord, CallRecord, Claim, RowRecord, Settlement
+from bridge.journal.records import BatchRecord, CallRecord, CaseEvent, Claim, Rebuild, RowRecord, Settlement
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +64,8 @@ class FinishBatch:
     batch_id: str
     reply: bytes
     at: float
+    organizations: tuple[str, ...] = ()
+    """Whose claims the batch was about: CHANGED is told of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +116,22 @@ class FulfilOrder:
     result: str
 
 
+@dataclass(frozen=True, slots=True)
+class RegisterSettlements:
+    """Give numbers to settlements that have none yet, in this order; see `NumberedSettlement`."""
+
+    organization: str
+    settlements: Sequence[tuple[str, str]]
+    """(modern id, YYYY-MM-DD or empty)."""
+
+
+@dataclass(frozen=True, slots=True)
+class NoteRebuild:
+    """Remember how far a rebuild of the cross-reference has come, together with the claims of its last page."""
+
+    progress: Rebuild
+
+
 Change = (
     OpenBatch
     | PlanCall
@@ -125,7 +143,28 @@ Change = (
     | SeeCreditor
     | PlaceOrder
     | FulfilOrder
+    | RegisterSettlements
+    | NoteRebuild
 )
+
+ClerkChange = PlaceOrder | LearnClaims | NoteRebuild
+"""What the command line may write beside a running bridge."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hook:
+    """What a webhook brought: kept once for its key, with everything it taught."""
+
+    key: str
+    """Unique per delivery."""
+    at: float
+    organization: str = ""
+    modern_batch: str = ""
+    """The batch it says is done; empty for other events."""
+    claims: tuple[Claim, ...] = ()
+    """For the cross-reference."""
+    events: tuple[CaseEvent, ...] = ()
+    """For the case history."""
 
 
 class LostBatch(Exception):

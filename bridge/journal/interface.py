@@ -2,22 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping, Sequence
 from enum import StrEnum
 from typing import Protocol
 
-from bridge.journal.changes import Change, PlaceOrder
+from bridge.batch import Address
+from bridge.journal.changes import Change, ClerkChange, Hook
 from bridge.journal.records import (
     Attempt,
     BatchRecord,
     BatchSummary,
+    CaseEvent,
     Claim,
     Ledger,
+    NumberedSettlement,
     Order,
+    Rebuild,
     SeenCreditor,
     StoredBatch,
     UnknownField,
 )
+
+ERASED = "refused; the reason was erased at the end of the retention time"
+"""What stands in the place of an erased message, in the books and in answers given again."""
+
+Redact = Callable[[bytes, Collection[Address], str], bytes]
+"""Takes an answer, and returns it with the messages about these rows replaced by a text."""
 
 
 class News(StrEnum):
@@ -27,10 +37,18 @@ class News(StrEnum):
     """A batch has its final answer; the id is the batch's."""
     HINT = "hint"
     """A webhook says that a modern batch is done; the id is the modern batch's."""
+    CHANGED = "changed"
+    """What the modern system says about an organization's claims may have changed; the id is the organization's."""
     ORDERED = "ordered"
     """An operator placed an order; the id is the batch's."""
     LOST = "lost"
     """A batch of ours was taken from us while we were thought dead: stop working it, then `let_go`; a batch id."""
+    ASKED = "asked"
+    """A caller waits for a batch at a replica that does not work it: whoever does says so if waiting is useless."""
+    PARKED = "parked"
+    """Waiting for a batch is useless until an operator has settled its rows in doubt; the id is the batch's."""
+    BACK = "back"
+    """The store was out of reach and is back: what waits to be written may try again at once; no id."""
 
 
 class Books(Protocol):
@@ -60,12 +78,40 @@ class Books(Protocol):
         """
         ...
 
+    async def find_claims(self, name: str, *, limit: int = 100) -> list[Claim]:
+        """Find claims of any organization by any of their ids or names, or by the batch they came in."""
+        ...
+
+    async def claims_of(self, organization: str, invoice_ids: Sequence[str]) -> Mapping[str, Claim]:
+        """Return what is known about these invoices, by their modern id; unknown ones are left out."""
+        ...
+
+    async def case_history(self, organization: str, case_ids: Sequence[str]) -> Mapping[str, Sequence[CaseEvent]]:
+        """Return what webhooks told about these cases, by case id, oldest first; cases without a word are left out."""
+        ...
+
+    async def settlements_after(self, organizations: Sequence[str], number: int) -> list[NumberedSettlement]:
+        """Return the settlements of these organizations with a higher number, in the order of their numbers."""
+        ...
+
+    async def newest_labelled(self, sender: str, batchid: str) -> BatchRecord | None:
+        """Return the newest batch that the sender called by this batchid."""
+        ...
+
+    async def rebuilds(self) -> list[Rebuild]:
+        """Return how far each organization's rebuild of the cross-reference has come."""
+        ...
+
     async def summaries(self, *, limit: int = 50) -> list[BatchSummary]:
         """Return the newest batches."""
         ...
 
     async def ledger(self) -> Ledger:
         """Count every row, and name the ones that break the books."""
+        ...
+
+    async def doubts(self) -> Mapping[str, int]:
+        """Return how many rows are in doubt, by organization; cheap enough to be asked every few seconds."""
         ...
 
     async def unknown_fields(self) -> list[UnknownField]:
@@ -86,10 +132,10 @@ class Books(Protocol):
 
 
 class Office(Books, Protocol):
-    """What the command line may do beside a running bridge, or without one: read, and place orders."""
+    """What the command line may do beside a running bridge, or without one: read, place orders, teach claims."""
 
-    async def write(self, *changes: PlaceOrder) -> None:
-        """Record orders durably, all or none; an order that is recorded already stays as it is.
+    async def write(self, *changes: ClerkChange) -> None:
+        """Make changes durable, all or none; an order that is recorded already stays as it is.
 
         Raises ValueError when a row is not in doubt, or CannotTakeNow when the store cannot be written.
         """
@@ -122,8 +168,15 @@ class Journal(Books, Protocol):
         """Have news told on the event loop, our own and other replicas'; a hint, not a promise: poll as well."""
         ...
 
-    async def note_hook(self, key: str, modern_batch: str, at: float) -> bool:
-        """Keep a webhook in the inbox and tell everybody (HINT); False when this key was kept before."""
+    def tell(self, news: News, name: str) -> None:
+        """Tell something that no write tells; as much a hint as any news."""
+        ...
+
+    async def note_hook(self, hook: Hook) -> bool:
+        """Keep a webhook in the inbox with what it taught, in one step; False when its key was kept before.
+
+        Everybody is told: HINT for a modern batch, CHANGED for an organization whose claims it speaks of.
+        """
         ...
 
     async def pending_orders(self) -> list[Order]:
@@ -138,9 +191,10 @@ class Journal(Books, Protocol):
         """
         ...
 
-    async def erase(self, finished_before: float) -> int:
-        """Erase payloads and items of batches finished before (Unix seconds), and hooks received before.
+    async def erase(self, finished_before: float, redact: Redact) -> int:
+        """Erase payloads, items and messages of batches finished before (Unix seconds), and hooks received before.
 
-        Books and ids stay. Return how many batches were erased.
+        A message goes when its row was sent: it may be the modern system's, and hold anything. In the stored answers
+        `redact` replaces it. Books and ids stay. Return how many batches were erased.
         """
         ...

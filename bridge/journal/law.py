@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from bridge.batch import Address, CallState, advance
 from bridge.journal.addresses import render_addresses
-from bridge.journal.changes import MoveCall, OpenBatch, PlaceOrder, PlanCall
+from bridge.journal.changes import MoveCall, OpenBatch, PlaceOrder, PlanCall, RegisterSettlements
 
 
 def require_whole(change: OpenBatch) -> None:
@@ -47,3 +49,20 @@ def require_doubt(change: PlaceOrder, in_doubt: set[Address]) -> None:
         raise ValueError(f"the order names no row of batch {change.batch_id}")
     if settled := [address for address in change.rows if address not in in_doubt]:
         raise ValueError(f"batch {change.batch_id}: not in doubt: {render_addresses(settled)}")
+
+
+def date_settlements(change: RegisterSettlements) -> dict[str, str]:
+    """Return the settlements of a change by their ids, in its order, each with the last date that was given."""
+    dates: dict[str, str] = {}
+    for settlement_id, settled_on in change.settlements:
+        dates[settlement_id] = settled_on or dates.get(settlement_id, "")
+    return dates
+
+
+def sort_settlements(
+    dates: Mapping[str, str], known: Mapping[str, str]
+) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
+    """Return the settlements that have no number yet, in their order, and the known ones whose date has changed."""
+    new = [dated for dated in dates.items() if dated[0] not in known]
+    redated = [dated for dated in dates.items() if dated[1] not in {"", known.get(dated[0], dated[1])}]
+    return new, redated

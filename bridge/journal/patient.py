@@ -6,6 +6,7 @@ must not be dropped for it, so the work on it waits and goes on where it was.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 
 from bridge.errors import CannotTakeNow
@@ -30,6 +31,7 @@ class PatientJournal:
         self._clock = clock
         self._sleep = sleep
         self._failed_at: float | None = None
+        self._back = asyncio.Event()
 
     @property
     def trusted(self) -> bool:
@@ -59,5 +61,19 @@ class PatientJournal:
             try:
                 return await self.write_now(*changes)
             except CannotTakeNow:
-                await self._sleep(pause)
-            pause = min(pause * 2, RETRY_CEILING_SECONDS)
+                pause = RETRY_FIRST_SECONDS if await self._is_back(pause) else min(pause * 2, RETRY_CEILING_SECONDS)
+
+    def try_again(self) -> None:
+        """Have every write that waits try again now: the store says that it is back."""
+        self._back.set()
+        self._back = asyncio.Event()
+
+    async def _is_back(self, seconds: float) -> bool:
+        """Wait until the store is back, so long at most; a store that cannot tell is waited for to the end."""
+        waiting = [asyncio.ensure_future(self._back.wait()), asyncio.ensure_future(self._sleep(seconds))]
+        try:
+            await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+            return waiting[0].done()
+        finally:
+            for one in waiting:
+                one.cancel()

@@ -94,6 +94,8 @@ class Claim:
     batch_id: str = ""
     objectindex: int = -1
     """Row of the invoice in that legacy batch; -1 when it did not come through the bridge."""
+    modern_batch: str = ""
+    """The modern batch that created it; empty when it did not come through the bridge."""
 
 
 class Settlement(StrEnum):
@@ -142,6 +144,17 @@ class BooksFault:
 
 
 @dataclass(frozen=True, slots=True)
+class OrganizationBooks:
+    """The conservation proof for the rows of one organization; an empty one has the rows that belong to none."""
+
+    organization: str
+    accepted: int
+    final: int
+    pending: int
+    in_doubt: int
+
+
+@dataclass(frozen=True, slots=True)
 class Ledger:
     """The conservation proof: `accepted` (rows taken) = `final` + `pending` + `in_doubt`, or `unaccounted` says why."""
 
@@ -152,6 +165,8 @@ class Ledger:
     in_doubt_rows: tuple[tuple[str, Address], ...]
     """(batch id, address)."""
     unaccounted: tuple[BooksFault, ...]
+    organizations: tuple[OrganizationBooks, ...] = ()
+    """In the order of their ids."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,3 +205,48 @@ class Order:
     at: float
     fulfilled_at: float | None = None
     result: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class CaseEvent:
+    """One line of a case's history, as a webhook told it."""
+
+    organization: str
+    case_id: str
+    case_number: str
+    at: float
+    """Unix seconds: what the event says of itself, else when it arrived."""
+    kind: str
+    """The event's name in capitals: CASE, CASE_UPDATED."""
+    status: str = ""
+    """The case's status afterwards, in the vendor's word."""
+    fields: tuple[str, ...] = ()
+    """Names of what changed; never values."""
+
+
+@dataclass(frozen=True, slots=True)
+class NumberedSettlement:
+    """A settlement and the number the bridge has given it.
+
+    Numbers only grow, over all organizations: what is registered later has a higher one than anything that could be
+    read before. So a caller that keeps the highest number gets each settlement once, in whatever order they turn up.
+    """
+
+    number: int
+    organization: str
+    settlement_id: str
+    settled_on: str
+    """YYYY-MM-DD; empty where the modern system does not say."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rebuild:
+    """How far `bridge xref rebuild` has come with one organization."""
+
+    organization: str
+    started_at: float
+    page_token: str
+    """Where to go on; empty before the first page, and at the end."""
+    claims: int
+    """How many claims were read so far."""
+    finished_at: float | None = None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
+from operator import itemgetter
 from typing import Any
 
 from bridge.batch import Address, CallState, Verdict
@@ -12,6 +13,7 @@ from bridge.journal.records import (
     Attempt,
     BatchRecord,
     CallRecord,
+    CaseEvent,
     Order,
     RowRecord,
     SeenCreditor,
@@ -27,6 +29,7 @@ ROW_COLUMNS = (
     "objectname, objectindex, verdict, message, ledgerref, organization, operation, unique_id, item.body,"
     " item.reference, call"
 )
+EVENT_COLUMNS = "number, organization, case_id, case_number, at, kind, status, fields"
 ORDER_COLUMNS = "word.id, batch.id, word.addresses, settlement, actor, reason, at, fulfilled_at, result"
 
 Columns = Iterable[Any]
@@ -73,3 +76,13 @@ def to_order(found: Columns) -> Order:
     """Restore an operator's order from ORDER_COLUMNS."""
     order_id, batch_id, addresses, settlement, *rest = found
     return Order(order_id, batch_id, read_addresses(addresses), Settlement(settlement), *rest)
+
+
+def to_histories(found: Iterable[Columns]) -> dict[str, list[CaseEvent]]:
+    """Restore case events from EVENT_COLUMNS, by case id, oldest first; of one moment, in the order they arrived."""
+    histories: dict[str, list[CaseEvent]] = {}
+    arrived: list[tuple[Any, ...]] = [tuple(columns) for columns in found]
+    for _, organization, case_id, case_number, at, kind, status, fields in sorted(arrived, key=itemgetter(4, 0)):
+        event = CaseEvent(organization, case_id, case_number, at, kind, status, tuple(json.loads(fields)))
+        histories.setdefault(event.case_id, []).append(event)
+    return histories

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from bridge.batch import OBJECTNAMES
+from bridge.legacy.openapi_reading import account_schemas, attachment_operation, read_operation
 from bridge.shape import Field, FieldType, Shape
 
 _JSON_TYPES = ("application/json-patch+json", "application/json", "text/json", "application/*+json")
@@ -52,8 +53,8 @@ _HEADERS: Mapping[str, dict[str, Any]] = {
 }
 
 
-def describe(shapes: Mapping[str, Shape], version: str) -> dict[str, Any]:
-    """Return the document for one profile's shapes; `version` is the bridge's."""
+def describe(shapes: Mapping[str, Shape], version: str, entries: Mapping[str, Shape] | None = None) -> dict[str, Any]:
+    """Return the document for one profile's shapes; `entries` are those it reads back in, `version` is the bridge's."""
     return {
         "openapi": "3.1.0",
         "info": {
@@ -62,13 +63,15 @@ def describe(shapes: Mapping[str, Shape], version: str) -> dict[str, Any]:
             "description": "Paths, query names and property names match case-insensitively; the last spelling wins.",
         },
         "paths": {
-            "/webapi/api/Batch": {"post": _batch_operation()},
+            "/webapi/api/Batch": {"get": read_operation(), "post": _batch_operation()},
+            "/webapi/api/Attachment": {"get": attachment_operation()},
             "/webapi/api/Ping": {"get": _ping_operation()},
         },
         "components": {
             "schemas": {
                 "Batch": _batch(shapes),
                 "Reply": _reply(),
+                **account_schemas(entries or {}),
                 **{_row_name(name): _object(shape.fields) for name, shape in shapes.items()},
             },
             "securitySchemes": {

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 import msgspec
 
-from bridge.batch import Entry, Verdict
+from bridge.batch import Address, Entry, Verdict
 
 
 class ErrorLine(msgspec.Struct):
@@ -49,6 +49,16 @@ def render_entries(
 def assemble(statuscode: int, errors: Iterable[bytes], responses: Iterable[bytes]) -> bytes:
     """Join fragments, in the order given, into a whole reply."""
     return b'{"statuscode":%d,"errors":[%b],"responses":[%b]}' % (statuscode, b",".join(errors), b",".join(responses))
+
+
+def redact(reply: bytes, addresses: Collection[Address], text: str) -> bytes:
+    """Return a whole reply with the messages about some rows replaced by a text; all else stays as it is."""
+    stored = msgspec.json.decode(reply, type=dict[str, msgspec.Raw])
+    errors = msgspec.json.decode(stored["errors"], type=list[ErrorLine])
+    for line in errors:
+        if (line.objectname, line.objectindex) in addresses:
+            line.message = text
+    return _encode(stored | {"errors": errors})
 
 
 def whole_batch_error(message: str) -> bytes:

@@ -1,11 +1,10 @@
-"""What happens to a body on the wire, undone: content coding and charset. Bytes in, UTF-8 JSON bytes out."""
+"""Media type and charset of a body, undone: bytes in, UTF-8 JSON bytes out."""
 
 from __future__ import annotations
 
 import codecs
-import zlib
 
-from bridge.errors import BatchTooLarge, NotJson, UnreadableBatch
+from bridge.errors import NotJson, UnreadableBatch
 
 _MEDIA_TYPES = frozenset({"", "application/json", "application/json-patch+json", "text/json"})
 _CHARSETS = {
@@ -33,26 +32,6 @@ _BYTE_ORDER_MARKS = (
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
 _CHUNK_BYTES = 1 << 20
-_GZIP, _ZLIB, _RAW_DEFLATE = 31, 15, -15
-"""zlib's numbers for the three wrappings."""
-_MOST_MEMBERS = 100
-"""Each member costs a copy of what follows it; a body of empty ones must not keep the bridge busy."""
-
-
-def inflate(body: bytes, encoding: str | None, limit_bytes: int) -> bytes:
-    """Undo a `Content-Encoding`; never make more than `limit_bytes` of it.
-
-    Raises BatchTooLarge past the limit, UnreadableBatch for damaged data, NotJson (415) for a coding not known here.
-    A large body keeps the processor busy for a while: call it off the event loop.
-    """
-    coding = (encoding or "identity").strip().lower()
-    if coding in ("", "identity"):
-        return _within(body, limit_bytes)
-    if coding in ("gzip", "x-gzip"):
-        return _inflate_members(body, limit_bytes)
-    if coding == "deflate":
-        return _inflate_deflate(body, limit_bytes)
-    raise NotJson("This Content-Encoding is not supported: send gzip, deflate or no coding at all.")
 
 
 def decode_body(body: bytes, content_type: str | None) -> bytes:
@@ -108,44 +87,3 @@ def _check_chunk(decoder: codecs.IncrementalDecoder, body: bytes, start: int) ->
     except UnicodeDecodeError as fault:
         fault.start += start - pending
         raise
-
-
-def _within(body: bytes, limit_bytes: int) -> bytes:
-    if len(body) > limit_bytes:
-        raise BatchTooLarge
-    return body
-
-
-def _inflate_members(body: bytes, limit_bytes: int) -> bytes:
-    """Undo gzip, which may come in several members one after the other."""
-    out, rest = b"", body
-    for _ in range(_MOST_MEMBERS):
-        more, rest = _inflate_stream(rest, _GZIP, limit_bytes - len(out))
-        out += more
-        if not rest:
-            return out
-    raise UnreadableBatch(f"The compressed body has more than {_MOST_MEMBERS} gzip members: send it as one.")
-
-
-def _inflate_deflate(body: bytes, limit_bytes: int) -> bytes:
-    """Undo deflate: with its zlib wrapping, as the standard says, or without, as old clients send it."""
-    try:
-        out, rest = _inflate_stream(body, _ZLIB, limit_bytes)
-    except UnreadableBatch:
-        out, rest = _inflate_stream(body, _RAW_DEFLATE, limit_bytes)
-    if rest:
-        raise UnreadableBatch("The compressed body has bytes after its end: send it again.")
-    return out
-
-
-def _inflate_stream(body: bytes, wrapping: int, limit_bytes: int) -> tuple[bytes, bytes]:
-    """Return one stream's content and what follows it."""
-    stream = zlib.decompressobj(wrapping)
-    try:
-        out = stream.decompress(body, limit_bytes + 1)  # + 1: zero would mean no limit
-    except zlib.error:
-        raise UnreadableBatch("The compressed body is damaged: send it again.") from None
-    _within(out, limit_bytes)
-    if not stream.eof:
-        raise UnreadableBatch("The compressed body ends too early: send it again.")
-    return out, stream.unused_data

@@ -6,9 +6,7 @@ nothing are left out, arrays become loops. A canonical invoice row of 40 values 
 
 from __future__ import annotations
 
-import linecache
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,6 +14,7 @@ from bridge.batch import Operation, Reference, RowRefused, Translation
 from bridge.mapping.document import ReferencePart, Scalar
 from bridge.mapping.paths import Path, parse_path, values_at
 from bridge.mapping.rules import Rule, default_key
+from bridge.mapping.source import SourceWriter, compile_source
 from bridge.mapping.transforms import Kind, Unfit, join_texts
 from bridge.mapping.tree import Node
 
@@ -41,21 +40,17 @@ def compile_plan(plan: Plan, title: str, notice: Callable[[str], None] | None = 
     """Return the function and its source; with `notice` it tells the key of every rule that writes a value."""
     writer = _Writer(trace=notice is not None)
     writer.write_function(plan)
-    source = "\n".join(writer.lines) + "\n"
-    filename = f"<mapping {title}: {plan.operation.name}>"
-    names = {**writer.names, "operation": plan.operation, "notice": notice}
-    exec(compile(source, filename, "exec"), names)  # noqa: S102 - our own source; names and values in it are quoted
-    linecache.cache[filename] = (len(source), None, source.splitlines(keepends=True), filename)  # for tracebacks
-    translator: Translator = names["translate"]
-    return translator, source
+    return compile_source(
+        writer, "translate", f"{title}: {plan.operation.name}", operation=plan.operation, notice=notice
+    )
 
 
-class _Writer:
+class _Writer(SourceWriter):
     """Writes the source of one function."""
 
     def __init__(self, *, trace: bool) -> None:
-        self.lines: list[str] = []
-        self.names: dict[str, Any] = {
+        super().__init__()
+        self.names |= {
             "NOTHING": {},
             "Reference": Reference,
             "RowRefused": RowRefused,
@@ -64,8 +59,6 @@ class _Writer:
             "join_texts": join_texts,
             "list_missing": list_missing,
         }
-        self._depth = 0
-        self._count = 0
         self._trace = trace
 
     def write_function(self, plan: Plan) -> None:
@@ -257,9 +250,6 @@ class _Writer:
 
     # --- lines -----------------------------------------------------------------------------------------------------
 
-    def _line(self, text: str) -> None:
-        self.lines.append("    " * self._depth + text)
-
     def _fault(self, message: str) -> None:
         """Note a fault; names in braces are filled in when it happens."""
         prefix = "f" if "{" in message else ""
@@ -268,35 +258,6 @@ class _Writer:
     def _note(self, key: str) -> None:
         if self._trace:
             self._line(f"notice({key!r})")
-
-    def _new(self, letter: str) -> str:
-        self._count += 1
-        return f"{letter}{self._count}"
-
-    def _name(self, letter: str, value: Any) -> str:
-        name = self._new(letter)
-        self.names[name] = value
-        return name
-
-    @contextmanager
-    def _block(self, head: str) -> Iterator[None]:
-        self._line(head)
-        with self._nest():
-            yield
-
-    @contextmanager
-    def _nest(self) -> Iterator[None]:
-        self._depth += 1
-        yield
-        self._depth -= 1
-
-    @contextmanager
-    def _hold(self) -> Iterator[list[str]]:
-        """Collect lines beside the function, to be placed by the caller."""
-        outside, self.lines = self.lines, []
-        held = self.lines
-        yield held
-        self.lines = outside
 
 
 def list_missing(fields: Mapping[str, Any], path: Path) -> list[str]:

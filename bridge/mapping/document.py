@@ -79,14 +79,14 @@ class LookUp(Strict):
     table: Text
 
 
-def _spell_out(value: Any) -> Any:
+def spell_out(value: Any) -> Any:
     """Read the short form "upper" as {name = "upper"}, and one transform as a list of one."""
     listed = value if isinstance(value, list) else [value]
     return [{"name": entry} if isinstance(entry, str) else entry for entry in listed]
 
 
 Transform = Annotated[Plain | Join | SplitName | Phone | Country | LookUp, Field(discriminator="name")]
-Transforms = Annotated[tuple[Transform, ...], BeforeValidator(_spell_out)]
+Transforms = Annotated[tuple[Transform, ...], BeforeValidator(spell_out)]
 
 
 # --- the parts of an object's mapping ------------------------------------------------------------------------------
@@ -135,10 +135,13 @@ def _as_list(value: Any) -> Any:
     return [value] if isinstance(value, str) else value
 
 
+Sources = Annotated[tuple[str, ...], BeforeValidator(_as_list)]
+
+
 class RulePart(Strict):
     """`[[rule]]`: from source field(s), or a constant, to one target."""
 
-    source: Annotated[tuple[str, ...], BeforeValidator(_as_list), Field(alias="from")] = ()
+    source: Annotated[Sources, Field(alias="from")] = ()
     to: Text
     transform: Transforms = ()
     constant: Scalar | None = None
@@ -220,6 +223,9 @@ def _flatten(value: Any) -> Any:
     return flat
 
 
+FieldPaths = Annotated[dict[str, FieldType], BeforeValidator(_flatten), Field(min_length=1)]
+
+
 class ObjectDocument(Strict):
     """`<objectname>.toml`: one kind of legacy row."""
 
@@ -229,7 +235,7 @@ class ObjectDocument(Strict):
     unknown: Literal["report", "reject"] = "report"
     creditor_field: str = ""
     reply_reference: tuple[str, ...] = ()
-    fields: Annotated[dict[str, FieldType], BeforeValidator(_flatten), Field(min_length=1)]
+    fields: FieldPaths
     keys: dict[str, str] = {}
     reference: ReferencePart | None = None
     choose: ChoosePart | None = None
@@ -247,6 +253,7 @@ class ObjectDocument(Strict):
 class ProfileDocument(Strict):
     """`profile.toml`: what holds for the whole profile. An empty `time_zone`: a wall clock is sent with Z."""
 
+    extends: Annotated[str, Field(pattern="^[A-Za-z0-9_-]*$")] = ""
     name: str = ""
     description: str = ""
     evidence: Evidence = "assumed"

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import json
-import tomllib
-from collections.abc import Callable, Iterator, Mapping
-from decimal import Decimal
-from pathlib import Path
+from collections.abc import Callable, Iterator
 from typing import Any
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
 from bridge.batch import RowRefused, Translation
 from bridge.mapping.document import Strict, Text
-from bridge.mapping.library import Profile, rebuild
+from bridge.mapping.example_files import find_differences, read_examples
 from bridge.mapping.objects import ObjectMapping
 from bridge.mapping.paths import is_under
+from bridge.mapping.profiles import Profile, rebuild
+from bridge.mapping.reading_examples import run_read_examples
 from bridge.mapping.rules import default_key
 from bridge.mapping.tables import describe_code, fold_code
-from bridge.mapping.wording import describe_faults
 
 Reader = Callable[[str, dict[str, Any]], dict[str, Any] | RowRefused]
 """Reads a row as it stands in legacy JSON: (objectname, row) to typed fields; refuses by returning or raising."""
@@ -70,33 +67,14 @@ def run_examples(profile: Profile, read: Reader) -> list[str]:
     """Run every example of a profile; return what went wrong, and what no example exercises."""
     faults: list[str] = []
     for objectname in profile.objects:
-        file, examples, found = _read_examples(profile, objectname)
-        faults += [f"{profile.name}/{file}: {fault}" for fault in found]
-        if not found:
-            faults += [f"{profile.name}/{fault}" for fault in _run_file(profile, objectname, file, examples, read)]
-    return faults
-
-
-def _read_examples(profile: Profile, objectname: str) -> tuple[str, tuple[Example, ...], list[str]]:
-    """Return the file's name, its examples, and what is wrong with its form."""
-    paths = [profile.folder / f"{objectname}.examples.{ending}" for ending in ("toml", "json")]
-    path = next((path for path in paths if path.is_file()), None)
-    if path is None:
-        return paths[0].name, (), ["is missing; write an example for every rule"]
-    try:
-        document = ExamplesDocument.model_validate(_parse(path))
-    except ValidationError as error:
-        return path.name, (), [str(fault) for fault in describe_faults(error, ExamplesDocument)]
-    except ValueError as error:
-        return path.name, (), [f"cannot be read: {error}"]
-    return path.name, document.example, []
-
-
-def _parse(path: Path) -> Any:
-    text = path.read_text(encoding="utf-8")
-    if path.suffix == ".json":
-        return json.loads(text, parse_float=Decimal)
-    return tomllib.loads(text, parse_float=Decimal)
+        home = profile.home(f"{objectname}.toml")
+        file, document, found = read_examples(home, objectname, ExamplesDocument)
+        if document is not None:
+            found = list(_run_file(profile, objectname, file, document.example, read))
+        else:
+            found = [f"{file}: {fault}" for fault in found]
+        faults += [f"{home.name}/{fault}" for fault in found]
+    return faults + run_read_examples(profile)
 
 
 def _run_file(
@@ -167,28 +145,28 @@ class _Run:
             if any(is_under(field, name) for field in dropped)
         )
         if expected.creditor is not None:
-            yield from _differences("creditor", expected.creditor, self._mapping.creditor(fields))
+            yield from find_differences("creditor", expected.creditor, self._mapping.creditor(fields))
         if expected.reply_reference is not None:
             found = self._mapping.reply_reference(fields)
-            yield from _differences("reply_reference", expected.reply_reference, found)
+            yield from find_differences("reply_reference", expected.reply_reference, found)
         if expected.not_carried is not None:
-            yield from _differences("not_carried", sorted(expected.not_carried), sorted(dropped))
+            yield from find_differences("not_carried", sorted(expected.not_carried), sorted(dropped))
 
 
 def _compare_translation(expected: Expected, translation: Translation) -> Iterator[str]:
     if not expected.operation or expected.item is None:
         yield "give expect.operation and expect.item, the whole of it"
         return
-    yield from _differences("operation", expected.operation, translation.operation.name)
-    yield from _differences("item", expected.item, translation.item)
+    yield from find_differences("operation", expected.operation, translation.operation.name)
+    yield from find_differences("item", expected.item, translation.item)
     if expected.keys is not None:
-        yield from _differences("keys", list(expected.keys.items()), list(translation.keys))
+        yield from find_differences("keys", list(expected.keys.items()), list(translation.keys))
     if expected.reference is not None:
         found = translation.reference
         shown = (
             {"target": found.target, "id": found.id, "into": found.into, "keys": dict(found.keys)} if found else None
         )
-        yield from _differences("reference", expected.reference.model_dump(), shown)
+        yield from find_differences("reference", expected.reference.model_dump(), shown)
 
 
 def _list_refusals(mapping: ObjectMapping) -> Iterator[str]:
@@ -215,20 +193,3 @@ def _name_operation(name: str) -> str:
 
 def _name_drop(name: str) -> str:
     return f'drop "{name}"'
-
-
-def _differences(place: str, expected: Any, found: Any) -> Iterator[str]:
-    """Yield where two JSON values differ; numbers are compared by value, and never equal a boolean."""
-    if isinstance(expected, Mapping) and isinstance(found, Mapping):
-        for name in dict.fromkeys([*expected, *found]):
-            yield from _differences(f"{place}.{name}", expected.get(name), found.get(name))
-    elif isinstance(expected, list | tuple) and isinstance(found, list | tuple) and len(expected) == len(found):
-        for number, pair in enumerate(zip(expected, found, strict=True)):
-            yield from _differences(f"{place}[{number}]", *pair)
-    elif expected != found or isinstance(expected, bool) != isinstance(found, bool):
-        yield f"{place} should be {_show(expected)}, is {_show(found)}"
-
-
-def _show(value: Any) -> str:
-    """Write a value of an example file; these are made up, so they may be shown."""
-    return "absent" if value is None else json.dumps(value, default=str, ensure_ascii=False)

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from datetime import tzinfo
 from decimal import Decimal
 from pathlib import Path
 from types import MappingProxyType
 from typing import TypeVar
-from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, ValidationError
 
@@ -20,37 +17,21 @@ from bridge.mapping.assumed import Assumption, list_assumed
 from bridge.mapping.checks import check_document
 from bridge.mapping.document import ObjectDocument, ProfileDocument, ReplyDocument
 from bridge.mapping.objects import ObjectMapping, build_mapping
-from bridge.mapping.rules import Fault, Surroundings, resolve_rules
+from bridge.mapping.profiles import Profile, ReplyTable, find_home, surround, zone_of
+from bridge.mapping.reading import (
+    SOURCES,
+    ReadDocument,
+    ReadMapping,
+    ReadProfile,
+    gather_profile,
+    list_assumed_reading,
+    load_reading,
+)
+from bridge.mapping.rules import Fault, resolve_rules
 from bridge.mapping.shapes import check_fields
-from bridge.mapping.tables import open_table
 from bridge.mapping.wording import describe_faults, suggest
 
 Document = TypeVar("Document", bound=BaseModel)
-
-
-@dataclass(frozen=True, slots=True)
-class ReplyTable:
-    """The words of the folded reply."""
-
-    all_accepted: int
-    some_refused: int
-    all_refused: int
-    some_pending: int
-    accepted: str
-    pending: str
-
-
-@dataclass(frozen=True, slots=True)
-class Profile:
-    """One dialect of the legacy language."""
-
-    name: str
-    objects: Mapping[str, ObjectMapping]
-    reply: ReplyTable
-    time_zone: str = ""
-    assumed: tuple[Assumption, ...] = ()
-    description: str = ""
-    folder: Path = field(default=Path())
 
 
 def load_profiles(folder: Path) -> dict[str, Profile]:
@@ -77,33 +58,9 @@ def load_profile(folder: Path) -> Profile:
     return profile
 
 
-def assumptions(profile: Profile) -> list[Assumption]:
-    """Return what a profile takes for granted, file by file."""
-    return list(profile.assumed)
-
-
-def rebuild(profile: Profile, objectname: str, notice: Callable[[str], None]) -> ObjectMapping:
-    """Compile a loaded mapping once more, telling `notice` of every rule and code row that is used."""
-    document = profile.objects[objectname].document
-    surroundings = _surround(document, _zone(profile.time_zone), notice)
-    rules, _ = resolve_rules(surroundings)
-    return build_mapping(document, rules, surroundings.tables, f"{profile.name}/{objectname}", notice)
-
-
 def _raise_faults(faults: list[str]) -> None:
     if faults:
-        raise MappingFault("\n".join(faults))
-
-
-def _zone(name: str) -> tzinfo | None:
-    return ZoneInfo(name) if name else None
-
-
-def _surround(
-    document: ObjectDocument, zone: tzinfo | None, notice: Callable[[str], None] | None = None
-) -> Surroundings:
-    tables = {name: open_table(name, part, notice) for name, part in document.table.items()}
-    return Surroundings(document, tables, zone, frozenset(operation.name for operation in document.operation))
+        raise MappingFault("\n".join(dict.fromkeys(faults)))  # what is lent is told by the profile that has it, too
 
 
 class _Loader:
@@ -112,15 +69,21 @@ class _Loader:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.faults: list[str] = []
+        self._base: Path | None = None
         self._assumed: list[Assumption] = []
 
     def load(self) -> Profile | None:
         """Return the profile; None when there are faults."""
-        self._refuse_strangers()
         settings = self._read("profile.toml", ProfileDocument, optional=True) or ProfileDocument()
+        if settings.extends:
+            settings = self._extend(settings)
+            if self._base is None:  # every file it should lend would be told as missing
+                return None
+        self._refuse_strangers()
         zone = self._find_zone(settings.time_zone)
         objects = {name: self._load_object(name, zone) for name in OBJECTNAMES}
         reply = self._read("reply.toml", ReplyDocument)
+        read = self._load_read(zone)
         if self.faults or reply is None:
             return None
         if reply.evidence == "assumed":
@@ -133,18 +96,42 @@ class _Loader:
             assumed=tuple(self._assumed),
             description=settings.description,
             folder=self.folder,
+            base=self._base,
+            read=read,
         )
 
+    def _extend(self, settings: ProfileDocument) -> ProfileDocument:
+        """Take what is missing from another profile, its time zone included."""
+        base = self.folder.parent / settings.extends
+        if base == self.folder or not base.is_dir():
+            known = [path.name for path in self.folder.parent.iterdir() if path.is_dir() and path != self.folder]
+            self._fault("profile.toml", f'extends: there is no other profile "{base.name}"{suggest(base.name, known)}')
+            return settings
+        lender = _Loader(base)
+        lent = lender._read("profile.toml", ProfileDocument, optional=True) or ProfileDocument()
+        self.faults += lender.faults
+        if lent.extends:
+            self._fault("profile.toml", f'extends: "{base.name}" extends a profile itself; extend that one instead')
+            return settings
+        self._base = base
+        if "time_zone" in settings.model_fields_set:
+            return settings
+        return settings.model_copy(update={"time_zone": lent.time_zone})
+
     def _refuse_strangers(self) -> None:
-        known = {"profile.toml", "reply.toml", *(f"{name}.toml" for name in OBJECTNAMES)}
-        known |= {f"{name}.examples.{ending}" for name in OBJECTNAMES for ending in ("toml", "json")}
-        for path in sorted(self.folder.glob("*.toml")):
-            if path.name not in known:
-                self._fault(path.name, f"is no file of a profile; rename or remove it{suggest(path.name, known)}")
+        stems = [*OBJECTNAMES, *(f"read/{name}" for name in SOURCES)]
+        known = {"profile.toml", "reply.toml", *(f"{stem}.toml" for stem in stems)}
+        known |= {f"{stem}.examples.{ending}" for stem in stems for ending in ("toml", "json")}
+        for path in [*sorted(self.folder.glob("*.toml")), *sorted(self.folder.glob("read/*.toml"))]:
+            name = path.relative_to(self.folder).as_posix()
+            if name not in known:
+                self._fault(name, f"is no file of a profile; rename or remove it{suggest(name, known)}")
+            elif ".examples." in name and (lender := self._home(f"{name.partition('.')[0]}.toml")) != self.folder:
+                self._fault(name, f"its mapping is that of {lender.name}; put the examples there")
 
     def _find_zone(self, name: str) -> tzinfo | None:
         try:
-            return _zone(name)
+            return zone_of(name)
         except (KeyError, ValueError, OSError):  # what zoneinfo raises for an unknown, malformed or forbidden name
             self._fault("profile.toml", f'time_zone: "{name}" is not a time zone; write one such as "Europe/Oslo"')
             return None
@@ -158,7 +145,7 @@ class _Loader:
         if document.objectname != objectname:
             faults.append(Fault("objectname", f'must be "{objectname}" in this file'))
         if not faults:
-            surroundings = _surround(document, zone)
+            surroundings = surround(document, zone)
             rules, faults = resolve_rules(surroundings)
             # a rule that cannot work would be told again as a field that is not mapped
             faults = faults or check_document(document, rules)
@@ -168,8 +155,26 @@ class _Loader:
         self._assumed += list_assumed(document, self._label(filename))
         return build_mapping(document, rules, surroundings.tables, f"{self.folder.name}/{objectname}")
 
+    def _load_read(self, zone: tzinfo | None) -> ReadProfile | None:
+        """Return how legacy reads are answered; None where there is no folder for it, or a fault in it."""
+        if not any(folder is not None and (folder / "read").is_dir() for folder in (self.folder, self._base)):
+            return None
+        mappings = {name: self._load_entry(name, zone) for name in SOURCES}
+        loaded = {name: mapping for name, mapping in mappings.items() if mapping is not None}
+        return gather_profile(loaded) if len(loaded) == len(SOURCES) else None
+
+    def _load_entry(self, objectname: str, zone: tzinfo | None) -> ReadMapping | None:
+        filename = f"read/{objectname}.toml"
+        document = self._read(filename, ReadDocument)
+        if document is None:
+            return None
+        mapping, faults = load_reading(document, objectname, zone, self._label(filename))
+        self.faults += [f"{self._label(filename)}: {fault}" for fault in faults]
+        self._assumed += list_assumed_reading(document, self._label(filename))
+        return mapping
+
     def _read(self, filename: str, model: type[Document], *, optional: bool = False) -> Document | None:
-        path = self.folder / filename
+        path = self._home(filename) / filename
         if not path.is_file():
             if not optional:
                 self._fault(filename, "is missing; every profile needs it (copy it from another profile)")
@@ -184,8 +189,11 @@ class _Loader:
             self.faults += [f"{self._label(filename)}: {fault}" for fault in describe_faults(error, model)]
         return None
 
+    def _home(self, filename: str) -> Path:
+        return find_home(filename, self.folder, self._base)
+
     def _label(self, filename: str) -> str:
-        return f"{self.folder.name}/{filename}"
+        return f"{self._home(filename).name}/{filename}"
 
     def _fault(self, filename: str, message: str) -> None:
         self.faults.append(f"{self._label(filename)}: {message}")

@@ -44,6 +44,11 @@ def array_prefixes(path: Path) -> list[Path]:
     return [path[: position + 1] for position, step in enumerate(path) if step.each]
 
 
+def spell_path(path: Path) -> str:
+    """Return the path of a declared field as it is written."""
+    return ".".join(step.name + "[]" * step.each for step in path)
+
+
 def is_under(path: str, parent: str) -> bool:
     """Tell whether a path is `parent` itself or lies within it."""
     return path == parent or path.startswith((f"{parent}.", f"{parent}["))

@@ -22,8 +22,13 @@ class _Growing:
 
 def shape_of(document: ObjectDocument) -> Shape:
     """Return the shape of a row; the fields must have passed `check_fields`."""
-    fields = _freeze(_grow(document.fields), "", required_fields(document))
+    fields = nest_fields(document.fields, required_fields(document))
     return Shape(document.objectname, fields, refuse_unknown=document.unknown == "reject")
+
+
+def nest_fields(fields: Mapping[str, FieldType], required: frozenset[str] = frozenset()) -> tuple[Field, ...]:
+    """Return declared paths as fields within fields, in declared order; they must have passed `check_paths`."""
+    return _freeze(_grow(fields), "", required)
 
 
 def required_fields(document: ObjectDocument) -> frozenset[str]:
@@ -34,9 +39,13 @@ def required_fields(document: ObjectDocument) -> frozenset[str]:
 
 
 def check_fields(document: ObjectDocument) -> list[Fault]:
-    """Find field paths that cannot stand side by side in one row."""
-    faults = [*_malformed(document.fields)]
-    return faults or [*_clashing(document.fields), *_undeclared(document)]
+    """Find field paths that cannot stand side by side in one row, and requirements of fields that are not declared."""
+    return check_paths(document.fields) or list(_undeclared(document))
+
+
+def check_paths(fields: Mapping[str, FieldType]) -> list[Fault]:
+    """Find declared paths that are none, or that cannot stand side by side."""
+    return _malformed(fields) or _clashing(fields)
 
 
 def _malformed(fields: Mapping[str, FieldType]) -> list[Fault]:

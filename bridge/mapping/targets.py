@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from bridge.batch import Operation
-from bridge.mapping.library import Profile
 from bridge.mapping.objects import ObjectMapping
+from bridge.mapping.profiles import Profile
 from bridge.mapping.rules import Rule
 from bridge.mapping.shapes import required_fields
 from bridge.mapping.transforms import Kind

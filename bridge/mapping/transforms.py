@@ -205,12 +205,14 @@ def join_texts(values: tuple[Any, ...], separator: str) -> str | None:
     return separator.join(as_text(value) for value in values if value is not None) or None
 
 
-def _negate(value: Decimal | int) -> Decimal | int:
+def negate(value: Decimal | int) -> Decimal | int:
+    """Turn the sign."""
     # copy_negate, because the minus sign would round to the context's precision
     return value.copy_negate() if isinstance(value, Decimal) else -value
 
 
-def _absolute(value: Decimal | int) -> Decimal | int:
+def absolute(value: Decimal | int) -> Decimal | int:
+    """Remove the sign."""
     return value.copy_abs() if isinstance(value, Decimal) else abs(value)
 
 
@@ -222,10 +224,10 @@ _GIVES = {
     "text": Kind.TEXT,
 }
 _FUNCTIONS: dict[str, Callable[[Any], Any]] = {
-    "absolute": _absolute,
+    "absolute": absolute,
     "decimal": read_decimal,
     "digits": keep_digits,
-    "negate": _negate,
+    "negate": negate,
     "text": as_text,
     "trim": trim,
 }

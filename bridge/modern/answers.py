@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC
 from email.utils import parsedate_to_datetime
+from enum import Enum, auto
 from typing import Any
 
 from bridge.modern import faults, reading
@@ -15,6 +16,12 @@ REFUSALS = frozenset(
 )
 """Statuses by which a server says that it did not do it: those on the vendor's pages, and those of RFC 9110 and kin.
 Any other 4xx is as unknown as a 5xx."""
+
+ABOUT_REQUESTS = frozenset({405, 406, 411, 412, 414, 415, 417, 421, 426, 428, 431})
+"""Refusals of the way a request is made: its method, address or headers, which are the same for any rows."""
+
+ABOUT_ORGANIZATIONS = frozenset({402, 403, 404, 410, 423, 451})
+"""Refusals that may be about the organization as well as about what one of the rows refers to."""
 
 NOT_TAKEN = frozenset({425, 429, 503})
 """Statuses by which a server asks to send the same again later."""
@@ -48,6 +55,15 @@ class Unauthorized:
     """Nothing was accepted: the token is not, or no longer, valid."""
 
 
+class Scope(Enum):
+    """What the refusal of a call can be about."""
+
+    REQUEST = auto()
+    ORGANIZATION = auto()
+    """Or about rows: the status does not tell."""
+    ROWS = auto()
+
+
 @dataclass(frozen=True, slots=True)
 class Refused:
     """Nothing was accepted and sending the same again is useless.
@@ -59,6 +75,13 @@ class Refused:
     status: int
     text: str
     faults: tuple[dict[str, Any], ...] = ()
+
+    @property
+    def scope(self) -> Scope:
+        """Tell what the refusal can be about, by its status."""
+        if self.status in ABOUT_REQUESTS:
+            return Scope.REQUEST
+        return Scope.ORGANIZATION if self.status in ABOUT_ORGANIZATIONS else Scope.ROWS
 
 
 @dataclass(frozen=True, slots=True)

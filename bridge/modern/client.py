@@ -1,7 +1,7 @@
-"""The modern API as the bridge uses it: one attempt of a write, patient reads, lists read to their end.
+"""The modern API as the pipeline uses it: one attempt of a write, and reads by what rows know of a claim.
 
-What answers mean is decided in `answers`, `results`, `lists` and `failures`. A write is never repeated here, with one
-exception: an answer of 401, which says that nothing was taken.
+What answers mean is decided in `answers`, `results`, `lists` and `failures`, how reads are made in `reader`. A write is
+never repeated here, with one exception: an answer of 401, which says that nothing was taken.
 """
 
 from __future__ import annotations
@@ -10,43 +10,26 @@ import asyncio
 import random
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing
-from typing import Any, NoReturn, TypeVar
+from typing import Any, TypeVar
 
 import aiohttp
 from yarl import URL
 
-from bridge.errors import ModernRefused, ModernUnreachable, VendorError
+from bridge.errors import VendorError
 from bridge.modern import lists
-from bridge.modern.answers import (
-    NOT_TAKEN,
-    Answer,
-    NotTaken,
-    Unauthorized,
-    Unknown,
-    read_retry_after,
-    read_write_answer,
-)
-from bridge.modern.exchange import Exchange, Reply
-from bridge.modern.failures import ExchangeBroken, Fate, ModernBusy
+from bridge.modern.answers import Answer, NotTaken, Unauthorized, Unknown, read_write_answer
+from bridge.modern.exchange import Exchange
+from bridge.modern.failures import ExchangeBroken, Fate
 from bridge.modern.lists import ModernCase, ModernInvoice, Page, Sighting
+from bridge.modern.reader import API, CREDENTIALS_REFUSED, Reader, asked_pause
 from bridge.modern.requests import fill_path
 from bridge.modern.results import ModernBatch, batch_from, read_batch
-from bridge.modern.tokens import Access, Token, TokenCache, read_token
+from bridge.modern.tokens import Access, Token
 
 T = TypeVar("T")
 
-MOST_PAGES = 500
-READ_ATTEMPTS = 5
-FIRST_BACKOFF_SECONDS = 0.2
-LONGEST_PATIENCE_SECONDS = 30.0
-"""How long after its beginning a read may start another attempt."""
-
 NEWEST_FIRST = "Desc"
 """Value of SortDirection (assumed: GetBatchesByOrganization names the parameter only)."""
-
-_API = "the modern system"
-_TOKEN_SERVICE = "the token service"  # noqa: S105 - a name for messages, not a secret
-_CREDENTIALS_REFUSED = "credentials refused: check client_id and client_secret of the organization"
 
 
 class ModernClient:
@@ -69,13 +52,10 @@ class ModernClient:
         jitter: Callable[[], float] = random.random,
     ) -> None:
         self._exchange = Exchange(session, request_timeout_seconds)
-        self._base_url = base_url.rstrip("/")
-        self._token_url = URL(token_url)
         self._idempotency_header = idempotency_header
         self._clock = clock
-        self._sleep = sleep
-        self._jitter = jitter
-        self._tokens = TokenCache(self._fetch_token, clock)
+        self.reader = Reader(self._exchange, base_url, token_url, clock=clock, sleep=sleep, jitter=jitter)
+        """For whoever reads more than this client does (`catalogue`): the same tokens, the same patience."""
 
     async def submit(
         self, access: Access, path: str, body: bytes, idempotency_key: str, *, expects_batch: bool = True
@@ -85,25 +65,25 @@ class ModernClient:
         `path` is below the base URL, every id in it percent-encoded (`requests.fill_path`). `expects_batch` is False
         for case actions, whose answer may be empty.
         """
-        url = self._url(path)
+        url = self.reader.url(path)
         for _ in range(2):
             try:
-                token = await self._tokens.get(access)
+                token = await self.reader.tokens.get(access)
             except VendorError as failure:
-                return NotTaken(str(failure), _asked_pause(failure))
+                return NotTaken(str(failure), asked_pause(failure))
             answer = await self._attempt(url, token, body, idempotency_key, expects_batch)
             if not isinstance(answer, Unauthorized):
                 return answer
-            self._tokens.drop(access, token)
-        return NotTaken(_CREDENTIALS_REFUSED)
+            self.reader.tokens.drop(access, token)
+        return NotTaken(CREDENTIALS_REFUSED)
 
     async def batch(self, access: Access, modern_batch_id: str) -> ModernBatch:
         """Read one batch, patiently."""
-        return await self._read(access, self._batch_url(access, modern_batch_id), read_batch)
+        return await self.reader.read(access, self._batch_url(access, modern_batch_id), read_batch)
 
     async def glance(self, access: Access, modern_batch_id: str) -> ModernBatch:
         """Read one batch in a single attempt, for a caller who asks again anyway (`waiting.Waiter`)."""
-        return await self._ask(access, self._batch_url(access, modern_batch_id), read_batch)
+        return await self.reader.ask(access, self._batch_url(access, modern_batch_id), read_batch)
 
     async def batches(
         self, access: Access, *, idempotency_key: str | None = None, created_since: float | None = None
@@ -131,14 +111,11 @@ class ModernClient:
 
         No filter by state: whether it can be trusted is not known, and what it leaves out would look unfinished.
         """
-        url = self._url(fill_path("/orgs/{org}/batches", org=access.organization))
         query = {"SortDirection": NEWEST_FIRST, "PageSize": str(page_size)}
-        while True:
-            page = await self._ask(access, url.with_query(query), _read_sightings)
-            yield page.entries
-            if not page.next_token:
-                return
-            query["PageToken"] = page.next_token
+        listed = self.reader.pages(access, "batches", query, _read_sightings, patient=False)
+        async with aclosing(listed) as pages:
+            async for page in pages:
+                yield page.entries
 
     async def invoices(
         self, access: Access, *, unique_source_invoice_id: str | None = None, invoice_number: str | None = None
@@ -156,7 +133,7 @@ class ModernClient:
     async def invoice(self, access: Access, invoice_id: str) -> ModernInvoice:
         """Read one invoice by its modern id."""
         path = fill_path("/orgs/{org}/invoices/{invoice}", org=access.organization, invoice=invoice_id)
-        return await self._read(access, self._url(path), lists.read_invoice)
+        return await self.reader.read(access, self.reader.url(path), lists.read_invoice)
 
     async def cases(
         self, access: Access, *, unique_source_invoice_id: str | None = None, case_number: str | None = None
@@ -170,6 +147,16 @@ class ModernClient:
             if _may_be(case.number, case_number) and _may_hold(case, unique_source_invoice_id)
         ]
 
+    def _pages(
+        self,
+        access: Access,
+        collection: str,
+        filters: Mapping[str, str | None],
+        read_entry: Callable[[dict[str, Any]], T | None],
+    ) -> AsyncGenerator[Page[T], None]:
+        query = {name: value for name, value in filters.items() if value is not None}
+        return self.reader.pages(access, collection, query, lambda body: lists.read_page(body, read_entry))
+
     async def _attempt(self, url: URL, token: Token, body: bytes, idempotency_key: str, expects_batch: bool) -> Answer:
         headers = {
             "Authorization": token.authorization,
@@ -181,102 +168,19 @@ class ModernClient:
             reply = await self._exchange.send("POST", url, headers, body)
         except ExchangeBroken as failure:
             if failure.fate is Fate.NOT_SENT:
-                return NotTaken(f"{_API} could not be reached ({failure.why})")
-            return Unknown(f"the exchange with {_API} broke ({failure.why})")
+                return NotTaken(f"{API} could not be reached ({failure.why})")
+            return Unknown(f"the exchange with {API} broke ({failure.why})")
         return read_write_answer(
             reply.status, reply.headers, reply.body, now=self._clock(), expects_batch=expects_batch
         )
 
-    async def _fetch_token(self, access: Access) -> Token:
-        form = {
-            "grant_type": "client_credentials",
-            "client_id": access.client_id,
-            "client_secret": access.client_secret,
-        }
-        asked_at = self._clock()
-        try:
-            reply = await self._exchange.send("POST", self._token_url, {"Accept": "application/json"}, form)
-        except ExchangeBroken as failure:
-            raise ModernUnreachable(f"{_TOKEN_SERVICE} did not answer ({failure.why})") from failure
-        token = read_token(reply.body, asked_at) if reply.status == 200 else None
-        return token or self._give_up(_TOKEN_SERVICE, reply, _CREDENTIALS_REFUSED)
-
-    async def _pages(
-        self,
-        access: Access,
-        collection: str,
-        filters: Mapping[str, str | None],
-        read_entry: Callable[[dict[str, Any]], T | None],
-    ) -> AsyncGenerator[Page[T], None]:
-        """Yield the pages of a list to its end; half a list must not pass for "not there", so that one raises."""
-        if "" in filters.values():
-            raise ValueError(f"an empty filter would list all {collection}")
-        url = self._url(fill_path("/orgs/{org}/" + collection, org=access.organization))
-        query = {name: value for name, value in filters.items() if value is not None}
-        for _ in range(MOST_PAGES):
-            page = await self._read(access, url.with_query(query), lambda body: lists.read_page(body, read_entry))
-            yield page
-            if not page.next_token:
-                return
-            query["PageToken"] = page.next_token
-        raise ModernUnreachable(f"the list of {collection} did not end within {MOST_PAGES} pages")
-
-    async def _read(self, access: Access, url: URL, parse: Callable[[bytes], T | None]) -> T:
-        began = self._clock()
-        for attempt in range(1, READ_ATTEMPTS):
-            try:
-                return await self._ask(access, url, parse)
-            except ModernUnreachable as failure:
-                pause = _asked_pause(failure)
-                if pause is None:
-                    pause = FIRST_BACKOFF_SECONDS * 2**attempt * self._jitter()
-                if self._clock() + pause > began + LONGEST_PATIENCE_SECONDS:
-                    raise
-            await self._sleep(pause)
-        return await self._ask(access, url, parse)
-
-    async def _ask(self, access: Access, url: URL, parse: Callable[[bytes], T | None]) -> T:
-        reply = await self._get(access, url)
-        answer = parse(reply.body) if 200 <= reply.status < 300 else None
-        return self._give_up(_API, reply, url.path) if answer is None else answer
-
-    async def _get(self, access: Access, url: URL, *, again: bool = True) -> Reply:
-        token = await self._tokens.get(access)
-        headers = {"Authorization": token.authorization, "Accept": "application/json"}
-        try:
-            reply = await self._exchange.send("GET", url, headers)
-        except ExchangeBroken as failure:
-            raise ModernUnreachable(f"{_API} did not answer ({failure.why})") from failure
-        if reply.status != 401:
-            return reply
-        self._tokens.drop(access, token)
-        return await self._get(access, url, again=False) if again else reply
-
-    def _give_up(self, who: str, reply: Reply, about: str) -> NoReturn:
-        """Raise what an answer without use means: ask again later, or something must be put right first."""
-        if 200 <= reply.status < 300:
-            raise ModernUnreachable(f"{who} answered HTTP {reply.status}, but not what was asked ({about})")
-        retry_after = read_retry_after(reply.headers, self._clock())
-        if retry_after is not None and (reply.status in NOT_TAKEN or reply.status >= 500):
-            raise ModernBusy(f"{who} answered HTTP {reply.status}", retry_after_seconds=retry_after)
-        if reply.status in {408, *NOT_TAKEN} or reply.status >= 500:
-            raise ModernUnreachable(f"{who} answered HTTP {reply.status}")
-        raise ModernRefused(f"{who} answered HTTP {reply.status} ({about})", status=reply.status)
-
-    def _url(self, path: str) -> URL:
-        return URL(self._base_url + path, encoded=True)
-
     def _batch_url(self, access: Access, modern_batch_id: str) -> URL:
         # Built from the id: the batchUrl in the write's answer points to a path that is being removed.
-        return self._url(fill_path("/orgs/{org}/batches/{batch}", org=access.organization, batch=modern_batch_id))
+        return self.reader.url(fill_path("/orgs/{org}/batches/{batch}", org=access.organization, batch=modern_batch_id))
 
 
 def _read_sightings(body: bytes) -> Page[Sighting] | None:
     return lists.read_page(body, lists.sighting_from)
-
-
-def _asked_pause(failure: VendorError) -> float | None:
-    return failure.retry_after_seconds if isinstance(failure, ModernBusy) else None
 
 
 def _may_be(told: str, wanted: str | None) -> bool:

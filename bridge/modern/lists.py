@@ -7,10 +7,15 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Generic, TypeVar
 
+from msgspec import Raw
+
 from bridge.modern import reading
 from bridge.modern.results import FINISHED
 
 T = TypeVar("T")
+
+_NULL = b"null"
+_OPENING_BRACE = ord("{")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,17 +64,47 @@ def read_page(body: bytes, read_entry: Callable[[dict[str, Any]], T | None]) -> 
     What cannot be read must not pass for "not there": a write is sent again when its rows are nowhere to be found.
     """
     answer = reading.lower_keys(reading.decode(body))
-    summary = reading.lower_keys(answer.get("summary"))
     data = answer.get("data")
-    if data is None and reading.text(summary.get("status")).upper() == "SUCCESS":
+    if data is None and _is_success(answer):
         data = []
-    if not isinstance(data, list):
+    token = _read_next_token(answer)
+    if not isinstance(data, list) or token is None:
         return None
     found = [read_entry(entry) for entry in reading.objects(data)]
     if any(entry is None for entry in found):
         return None
-    token = reading.text(summary.get("nextpagetoken")) or reading.text(answer.get("nextpagetoken"))
     return Page(tuple(entry for entry in found if entry is not None), token)
+
+
+def split_page(body: bytes) -> Page[Raw] | None:
+    """Return a page of its entries unread, each a JSON object; None when the answer is no page, or an entry no object.
+
+    Hundreds of whole cases are read one by one, so that nothing else has to wait for all of them.
+    """
+    parts = reading.split_object(body)
+    answer: dict[str, Any] = {name: _decode_part(parts, name) for name in ("summary", "nextpagetoken")}
+    data = parts.get("data", _NULL)
+    entries = [] if memoryview(data) == _NULL and _is_success(answer) else reading.split_array(data)
+    token = _read_next_token(answer)
+    if entries is None or token is None or any(memoryview(entry)[0] != _OPENING_BRACE for entry in entries):
+        return None
+    return Page(tuple(entries), token)
+
+
+def _decode_part(parts: dict[str, Raw], name: str) -> Any:
+    return reading.decode(bytes(parts.get(name, _NULL)))
+
+
+def _is_success(answer: dict[str, Any]) -> bool:
+    """Tell whether an answer without data means that there are none."""
+    return reading.text(reading.lower_keys(answer.get("summary")).get("status")).upper() == "SUCCESS"
+
+
+def _read_next_token(answer: dict[str, Any]) -> str | None:
+    """Return the name of the next page, empty when there is none; None when there is one that cannot be read."""
+    told = [reading.lower_keys(answer.get("summary")).get("nextpagetoken"), answer.get("nextpagetoken")]
+    token = next((reading.text(value) for value in told if reading.text(value)), "")
+    return token if token or all(value in (None, "") for value in told) else None
 
 
 def read_invoice(body: bytes) -> ModernInvoice | None:

@@ -3,20 +3,55 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from decimal import Decimal, DecimalException
 from typing import Any
 
 import msgspec
 
 # Floats stay text: no answer of the API is calculated with, and a number out of range must not make it unreadable.
 _decoder = msgspec.json.Decoder(float_hook=str)
+_exact_decoder = msgspec.json.Decoder(float_hook=Decimal)
+_raw_object_decoder = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_raw_array_decoder = msgspec.json.Decoder(list[msgspec.Raw])
+
+_NOT_JSON = (ValueError, RecursionError, DecimalException)
+"""What the decoders raise: DecodeError and UnicodeDecodeError are ValueErrors."""
 
 
 def decode(body: bytes) -> Any:
     """Return the JSON value, or None for anything that is not JSON."""
     try:
-        return _decoder.decode(body.removeprefix(b"\xef\xbb\xbf"))
-    except (msgspec.DecodeError, RecursionError):
+        return _decoder.decode(_without_mark(body))
+    except _NOT_JSON:
         return None
+
+
+def decode_exactly(body: bytes | msgspec.Raw) -> Any:
+    """Return the JSON value, whole numbers as `int` and all others as `Decimal`; None for anything that is not JSON."""
+    try:
+        return _exact_decoder.decode(body)
+    except _NOT_JSON:
+        return None
+
+
+def split_object(body: bytes) -> dict[str, msgspec.Raw]:
+    """Return the properties of a JSON object, names in lower case and values unread; empty when it is none."""
+    try:
+        return lower_keys(_raw_object_decoder.decode(_without_mark(body)))
+    except _NOT_JSON:
+        return {}
+
+
+def split_array(body: bytes | msgspec.Raw) -> list[msgspec.Raw] | None:
+    """Return the elements of a JSON array unread; None for `null` and anything else that is no array."""
+    try:
+        return _raw_array_decoder.decode(body)
+    except _NOT_JSON:
+        return None
+
+
+def _without_mark(body: bytes) -> bytes:
+    return body.removeprefix(b"\xef\xbb\xbf")
 
 
 def lower_keys(value: Any) -> dict[str, Any]:

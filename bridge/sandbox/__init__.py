@@ -1,9 +1,9 @@
 """A stateful stand-in for the modern collection API on a real socket, with scripted faults.
 
 It imports nothing of the rest. A request travels: `server` (socket) → `api` (HTTP in and out) → `faults` (what strikes
-it) → `play` → `acceptance` (`strict` checks, idempotency) → `postings` → `books`. `reads` and `rendering` show what is
-there, `lifecycle` finishes batches, `webhooks` tell of it, `admin` lets tests look in. `script` says what may go wrong,
-`limits` what is assumed.
+it) → `play` → `acceptance` (`strict`, idempotency) → `postings` → `books`, `settlements`. `reads` and `rendering`
+show what is there, `lifecycle` finishes batches, `events` and `webhooks` tell of it all; `admin` lets tests look in,
+`planting` lets them put things there. `script` says what may go wrong, `limits` what is assumed.
 """
 
 from .limits import LIMITS

@@ -111,21 +111,24 @@ def _open(stand_in: StandIn, call: Call, strikes: Strikes, case: Invoice | None)
         batch=batch,
         refusals=_scripted_refusals(strikes),
         refuses_duplicates=stand_in.behaviour.duplicates != "accept",
+        settles_payments=stand_in.behaviour.settle_payments,
+        tells=stand_in.tells,
         case=case,
     )
     results = post(call.write.name, posting, call.rows)
     if case is not None and stand_in.behaviour.case_actions == "no-content":
-        return _close_without_batch(results)
+        return _close_without_batch(stand_in, batch, results)
     call.account.enter(batch)
     _write_results(batch, results, call.write.name, strikes, stand_in.behaviour)
     stand_in.set_going(batch)
     return batch.id
 
 
-def _close_without_batch(results: Sequence[Result]) -> str:
+def _close_without_batch(stand_in: StandIn, batch: Batch, results: Sequence[Result]) -> str:
     refusal = results[0].refusal
     if refusal is not None:
         raise Refused(422, refusal.text)
+    stand_in.tell(batch.tidings, batch.announcement)
     return ""
 
 

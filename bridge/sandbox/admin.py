@@ -8,8 +8,11 @@ from typing import Any
 from aiohttp import web
 
 from .answers import respond
+from .claims import Invoice
+from .planting import PlantingFault, plant_claims, plant_settlements
 from .request_log import render_exchange
 from .script import Script, ScriptFault, read_script
+from .settlements import render_settlement
 from .stand_in import StandIn
 from .wire import NotJsonError, decode
 
@@ -29,6 +32,8 @@ def admin_routes(stand_in: StandIn) -> list[web.RouteDef]:
         web.get("/health", bind(_health)),
         web.get("/sandbox/state", bind(_show_state)),
         web.delete("/sandbox/state", bind(_reset_state)),
+        web.post("/sandbox/claims", bind(_plant_claims)),
+        web.post("/sandbox/settlements", bind(_plant_settlements)),
         web.get("/sandbox/requests", bind(_show_requests)),
         web.get("/sandbox/webhooks", bind(_show_webhooks)),
         web.get("/sandbox/script", bind(_show_script)),
@@ -52,6 +57,34 @@ async def _show_state(stand_in: StandIn, request: web.Request) -> web.Response:
 async def _reset_state(stand_in: StandIn, _request: web.Request) -> web.Response:
     stand_in.reset()
     return respond(204)
+
+
+async def _plant_claims(stand_in: StandIn, request: web.Request) -> web.Response:
+    """Enter `{"organization", "count"?, "prefix"?, "invoice"?}`; answer the ids of the first and the last claim."""
+    try:
+        claims = plant_claims(stand_in, decode(await request.read()))
+    except (NotJsonError, PlantingFault) as fault:
+        return respond(400, {"error": str(fault)})
+    return respond(201, {"planted": len(claims), "first": _name_claim(claims[0]), "last": _name_claim(claims[-1])})
+
+
+async def _plant_settlements(stand_in: StandIn, request: web.Request) -> web.Response:
+    """Enter `{"organization", "settlements": [{…}]}`, any field of each; answer them as the API will show them."""
+    try:
+        settlements = plant_settlements(stand_in, decode(await request.read()))
+    except (NotJsonError, PlantingFault) as fault:
+        return respond(400, {"error": str(fault)})
+    return respond(201, {"settlements": [render_settlement(settlement) for settlement in settlements]})
+
+
+def _name_claim(invoice: Invoice) -> dict[str, Any]:
+    return {
+        "invoiceId": invoice.id,
+        "invoiceNumber": invoice.number,
+        "uniqueSourceInvoiceId": invoice.unique_id,
+        "caseId": invoice.case.id,
+        "caseNumber": invoice.case.number,
+    }
 
 
 async def _show_requests(stand_in: StandIn, request: web.Request) -> web.Response:

@@ -13,10 +13,12 @@ from .answers import Dropped, Refused, break_connection, respond, respond_refuse
 from .books import Account
 from .faults import Strikes
 from .ids import derived_uuid
-from .operations import BASE_PATH, READS, TOKEN, WRITES, Write
+from .operations import BASE_PATH, LISTS, READS, TOKEN, WRITES, Write
+from .paging import BadPageToken, Place, read_token
 from .play import play
 from .reads import answer_read, read_query
 from .request_log import Exchange
+from .script import Circle
 from .stand_in import StandIn
 from .strict import is_uuid
 from .tokens import TokenRefused
@@ -85,15 +87,29 @@ def _reader(operation: str) -> _Answer:
         _authenticate(arrival)
         account = _find_account(arrival)
         path = arrival.request.match_info
+        ident = path.get("batchId", "") or path.get("invoiceId", "") or path.get("settlementId", "")
+        place = _find_place(arrival.request) if operation in LISTS else Place(page=0)
+        strikes = _draw(arrival, page=place.page)
 
         def answer() -> web.Response:
             query = read_query(operation, list(arrival.request.query.items()))
-            ident = path.get("batchId", "") or path.get("invoiceId", "")
-            return respond(200, answer_read(operation, arrival.stand_in, account, ident, query))
+            body = answer_read(operation, arrival.stand_in, account, ident, query)
+            if operation in LISTS and strikes.last(Circle) is not None:
+                body["summary"]["nextPageToken"] = place.token
+            return respond(200, body)
 
-        return await play(arrival.stand_in, _draw(arrival), answer)
+        return await play(arrival.stand_in, strikes, answer)
 
     return read
+
+
+def _find_place(request: web.Request) -> Place:
+    """Return which page is asked for, so that faults may strike it; page 0 for a token that cannot be read."""
+    token = next((value for name, value in request.query.items() if name.lower() == "pagetoken"), "")
+    try:
+        return read_token(token)
+    except BadPageToken:
+        return Place(page=0)
 
 
 def _writer(write: Write) -> _Answer:
@@ -149,8 +165,8 @@ def _answer_write(arrival: _Arrival, call: Call, strikes: Strikes) -> web.Respon
     return respond(202, {"summary": {"status": "SUCCESS"}, "data": data})
 
 
-def _draw(arrival: _Arrival, rows: Sequence[Any] = ()) -> Strikes:
-    strikes = arrival.stand_in.deck.draw(arrival.exchange.operation, rows)
+def _draw(arrival: _Arrival, rows: Sequence[Any] = (), page: int = 0) -> Strikes:
+    strikes = arrival.stand_in.deck.draw(arrival.exchange.operation, rows, page)
     arrival.exchange.faults = strikes.names
     return strikes
 

@@ -11,6 +11,7 @@ from .claims import Case, Invoice
 from .ids import Ids
 from .lifecycle import Batch
 from .operations import WRITES
+from .settlements import Settlement
 from .tally import Tally
 
 _UNIQUE_IDS = {"invoices": "uniqueSourceInvoiceId", "payments": "uniqueSourcePaymentId"}
@@ -40,6 +41,8 @@ class Account:
     invoices_by_unique_id: defaultdict[str, list[Invoice]] = field(default_factory=lambda: defaultdict(list))
     invoices_by_number: defaultdict[str, list[Invoice]] = field(default_factory=lambda: defaultdict(list))
     invoice_by_case_id: dict[str, Invoice] = field(default_factory=dict)
+    settlements: list[Settlement] = field(default_factory=list)
+    settlement_by_id: dict[str, Settlement] = field(default_factory=dict)
     payments_by_unique_id: dict[str, str] = field(default_factory=dict)
     """uniqueSourcePaymentId → invoiceId."""
     keys: dict[str, Remembered] = field(default_factory=dict)
@@ -66,6 +69,11 @@ class Account:
             self.invoices_by_unique_id[invoice.unique_id].append(invoice)
         return invoice
 
+    def enter_settlement(self, settlement: Settlement) -> None:
+        """Enter a settlement: behind all others, whatever its date."""
+        self.settlements.append(settlement)
+        self.settlement_by_id[settlement.id.lower()] = settlement
+
     def holder_of(self, unique_id: str) -> Invoice | None:
         """Return the first invoice accepted under this uniqueSourceInvoiceId."""
         held = self.invoices_by_unique_id.get(unique_id)
@@ -78,6 +86,7 @@ class Account:
             "queued": len(self.queued),
             "invoices": len(self.invoices),
             "cases": len(self.invoices),
+            "settlements": len(self.settlements),
             "accepted": {kind: tally.total for kind, tally in self.tallies.items()},
         }
         if ids:

@@ -8,6 +8,8 @@ from decimal import Decimal
 from functools import reduce
 from typing import Any
 
+from msgspec import Raw
+
 from .lifecycle import Batch
 from .wire import EXACT, decode, encode
 
@@ -49,6 +51,8 @@ class Invoice:
     """What was outstanding when it was accepted."""
     paid: Decimal = Decimal(0)
     credited: Decimal = Decimal(0)
+    shown: dict[str, tuple[object, Raw]] = field(default_factory=dict, repr=False)
+    """What lists have shown of it, and in which state it was then (`rendering.show`)."""
 
     @classmethod
     def from_row(cls, sequence: int, row: Mapping[str, Any], ident: str, batch: Batch, case: Case) -> Invoice:

@@ -57,9 +57,9 @@ class _Card:
     def is_spent(self) -> bool:
         return self.fault.times is not None and self.struck >= self.fault.times
 
-    def draw(self, operation: str, rows: Sequence[Any]) -> Strike | None:
+    def draw(self, operation: str, rows: Sequence[Any], page: int) -> Strike | None:
         fault = self.fault
-        if operation not in fault.operations or self.is_spent():
+        if operation not in fault.operations or fault.page not in {None, page} or self.is_spent():
             return None
         struck_rows = self._choose(rows)
         if struck_rows is None:
@@ -89,11 +89,13 @@ class Deck:
         self.script = script
         self._cards = [self._card(position, fault) for position, fault in enumerate(script.fault)]
 
-    def draw(self, operation: str, rows: Sequence[Any] = ()) -> Strikes:
-        """Return what strikes this request."""
+    def draw(self, operation: str, rows: Sequence[Any] = (), page: int = 0) -> Strikes:
+        """Return what strikes this request; `page` is which page of a list it asks for, 0 for anything else."""
         if not self._cards:
             return Strikes()
-        return Strikes(tuple(strike for card in self._cards if (strike := card.draw(operation, rows)) is not None))
+        return Strikes(
+            tuple(strike for card in self._cards if (strike := card.draw(operation, rows, page)) is not None)
+        )
 
     def extend(self, script: Script) -> None:
         """Add faults behind the present ones, which keep their counters; take over the behaviour stated."""

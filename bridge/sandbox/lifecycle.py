@@ -25,6 +25,17 @@ class Announcement:
     copies: int = 1
 
 
+@dataclass(frozen=True, slots=True)
+class Tidings:
+    """Something that a webhook is to tell."""
+
+    event: str
+    """Name of the event, as in X-Amili-Event."""
+    data: dict[str, Any]
+    batch_id: str = ""
+    """The batch it is about; empty for other events."""
+
+
 @dataclass(slots=True)
 class Batch:
     """One accepted call. What it brought about is decided at once and shown when it has finished."""
@@ -45,6 +56,8 @@ class Batch:
     """Ids of the invoices and cases it is about."""
     succeeded: list[dict[str, Any]] = field(default_factory=list)
     failed: list[dict[str, Any]] = field(default_factory=list)
+    tidings: list[Tidings] = field(default_factory=list)
+    """What it brought about and is told when it has finished, beside that it has."""
     outcome: str = "SUCCESS"
     polls: int = 0
     finished_at: float | None = None

@@ -37,8 +37,13 @@ READS = {
     "invoice": "/invoices/{invoiceId}",
     "invoice-list": "/invoices",
     "cases": "/cases",
+    "settlement": "/settlements/{settlementId}",
+    "settlements": "/settlements",
 }
 """Read operations and their paths below /orgs/{organizationId}."""
+
+LISTS = frozenset({"batches", "invoice-list", "cases", "settlements"})
+"""The reads that answer page by page."""
 
 TOKEN = "token"  # noqa: S105 - the name of an operation
 

@@ -20,7 +20,7 @@ class SandboxOptions:
     script: Path | None = None
     """TOML file with behaviour and faults to start with."""
     webhook_url: str = ""
-    """Where BATCH_COMPLETED is sent; empty: nowhere."""
+    """Where events are sent, those that the script names; empty: nowhere."""
     webhook_secret: str = field(default="", repr=False)
     """Signs webhooks; empty: they carry no signature."""
     webhook_timeout_seconds: float = 10.0

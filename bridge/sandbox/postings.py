@@ -9,8 +9,10 @@ from typing import Any
 
 from .books import Account
 from .claims import ActionRefused, Invoice, act_on_case
-from .ids import Ids
-from .lifecycle import Batch
+from .events import CASE, CASE_UPDATED, tell_case, tell_change
+from .ids import Ids, derived_uuid
+from .lifecycle import Batch, Tidings
+from .settlements import SETTLEMENT_CREATED, Settlement, day_of, tell_settlement
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +47,16 @@ class Posting:
     refusals: Mapping[int, Refusal]
     """Rows the fault script refuses."""
     refuses_duplicates: bool
+    settles_payments: bool
+    tells: Callable[[str], bool]
+    """Whether an event of this name is told."""
     case: Invoice | None = None
     """The invoice of the case that a case action is about."""
+
+    def tell(self, event: str, describe: Callable[[], Tidings]) -> None:
+        """Have something told when the batch has finished, if anybody wants to hear of it."""
+        if self.tells(event):
+            self.batch.tidings.append(describe())
 
 
 _Post = Callable[[Posting, int, Mapping[str, Any]], Result]
@@ -94,6 +104,7 @@ def _post_invoice(posting: Posting, index: int, row: Mapping[str, Any]) -> Resul
     if refusal is not None:
         return Result(index, {"invoiceNumber": number}, source_ids, refusal=refusal)
     invoice = posting.account.open_claim(posting.ids, row, posting.batch)
+    posting.tell(CASE, lambda: tell_case(invoice))
     entry = {"invoiceId": invoice.id, "invoiceNumber": number, "caseNumber": str(invoice.case.number)}
     return Result(index, entry, source_ids, (invoice.id, invoice.case.id))
 
@@ -107,9 +118,11 @@ def _post_payment(posting: Posting, index: int, row: Mapping[str, Any]) -> Resul
         refusal = _duplicate_payment(posting.account, row)
     if refusal is not None or invoice is None:
         return Result(index, entry, refusal=refusal)
-    invoice.pay(Decimal(row["amount"]), posting.batch.created_at)
+    _book(posting, invoice, invoice.pay, row)
     if unique_id:
         posting.account.payments_by_unique_id.setdefault(unique_id, invoice.id)
+    if posting.settles_payments:
+        _settle(posting, invoice, row)
     return Result(index, entry, subjects=(invoice.id, invoice.case.id))
 
 
@@ -119,19 +132,45 @@ def _post_correction(posting: Posting, index: int, row: Mapping[str, Any]) -> Re
     refusal = posting.refusals.get(index) or _unknown_invoice(invoice)
     if refusal is not None or invoice is None:
         return Result(index, entry, refusal=refusal)
-    invoice.credit(Decimal(row["amount"]), posting.batch.created_at)
+    _book(posting, invoice, invoice.credit, row)
     return Result(index, entry, subjects=(invoice.id, invoice.case.id))
+
+
+def _book(posting: Posting, invoice: Invoice, book: Callable[[Decimal, float], None], row: Mapping[str, Any]) -> None:
+    status_before = invoice.case.status
+    book(Decimal(row["amount"]), posting.batch.created_at)
+    fields = ("amounts",) if invoice.case.status == status_before else ("amounts", "status")
+    posting.tell(CASE_UPDATED, lambda: tell_change(invoice, *fields))
+
+
+def _settle(posting: Posting, invoice: Invoice, row: Mapping[str, Any]) -> None:
+    """Enter the settlement of a payment, dated the day it was booked (assumed)."""
+    account, batch = posting.account, posting.batch
+    sequence = len(account.settlements)
+    settlement = Settlement(
+        sequence=sequence,
+        id=derived_uuid("settlement", batch.id, str(sequence)),
+        organization=account.organization,
+        settled_on=day_of(batch.created_at),
+        invoice=invoice,
+        paid=row["amount"],
+        currency=row.get("currency", ""),
+        batch=batch,
+    )
+    account.enter_settlement(settlement)
+    posting.tell(SETTLEMENT_CREATED, lambda: tell_settlement(settlement))
 
 
 def _case_action(operation: str) -> _Post:
     def post_action(posting: Posting, index: int, _row: Mapping[str, Any]) -> Result:
         assert posting.case is not None, "a case action is posted with its case"  # noqa: S101 - for the type checker
-        case = posting.case.case
+        invoice, case = posting.case, posting.case.case
         entry = {"caseId": case.id, "caseNumber": str(case.number)}
         refusal = posting.refusals.get(index)
         try:
             if refusal is None:
                 act_on_case(case, operation, posting.batch.created_at)
+                posting.tell(CASE_UPDATED, lambda: tell_change(invoice, "status"))
         except ActionRefused as obstacle:
             refusal = Refusal(str(obstacle), "", "CASE_STATUS")
         return Result(index, entry, subjects=(posting.case.id, case.id), refusal=refusal)

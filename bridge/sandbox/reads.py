@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
+from functools import partial
 from typing import Any, TypeVar
 
 from .answers import Refused
@@ -11,12 +12,13 @@ from .books import Account
 from .claims import Invoice
 from .lifecycle import Batch
 from .paging import BadPageToken, cut_page
-from .rendering import render_batch, render_case, render_invoice, render_invoice_summary
+from .rendering import render_batch, render_case, render_invoice, render_invoice_summary, show
+from .settlements import Settlement, render_settlement
 from .stand_in import StandIn
 
 LARGEST_PAGE = 500
 
-_Row = TypeVar("_Row", Batch, Invoice)
+_Row = TypeVar("_Row", Batch, Invoice, Settlement)
 
 _PARAMETERS = {
     "batch": (),
@@ -29,6 +31,8 @@ _PARAMETERS = {
         "Status", "Type", "CaseNumber", "CustomerNumber", "UniqueSourceInvoiceId", "SearchTerm", "FromCreatedAt",
         "ToCreatedAt", "PageToken", "PageSize",
     ),
+    "settlement": (),
+    "settlements": ("fromDate", "toDate", "pageSize", "pageToken"),
 }  # fmt: skip
 
 Query = Mapping[str, str]
@@ -88,7 +92,7 @@ def _list_batches(stand_in: StandIn, account: Account, _ident: str, query: Query
 
 def _list_invoices(stand_in: StandIn, account: Account, _ident: str, query: Query) -> dict[str, Any]:
     filters = _ClaimFilters(stand_in, account, query, ("From", "To"))
-    return _page(stand_in, filters.candidates(), query, filters.match, render_invoice_summary)
+    return _page(stand_in, filters.candidates(), query, filters.match, partial(show, render=render_invoice_summary))
 
 
 def _list_cases(stand_in: StandIn, account: Account, _ident: str, query: Query) -> dict[str, Any]:
@@ -103,7 +107,28 @@ def _list_cases(stand_in: StandIn, account: Account, _ident: str, query: Query) 
             and _contains(invoice, query.get("SearchTerm", ""))
         )
 
-    return _page(stand_in, filters.candidates(), query, matches, render_case)
+    return _page(stand_in, filters.candidates(), query, matches, partial(show, render=render_case))
+
+
+def _get_settlement(stand_in: StandIn, account: Account, ident: str, _query: Query) -> dict[str, Any]:
+    settlement = account.settlement_by_id.get(ident.lower())
+    if settlement is not None and settlement.batch is not None:
+        stand_in.tick(settlement.batch)
+    if settlement is None or not settlement.is_readable:
+        raise Refused(404, "no settlement with this settlementId")
+    return {"summary": {"status": "SUCCESS", "nextPageToken": None}, "data": render_settlement(settlement)}
+
+
+def _list_settlements(stand_in: StandIn, account: Account, _ident: str, query: Query) -> dict[str, Any]:
+    """Show settlements in the order they were made (assumed); both dates are inclusive (assumed)."""
+    for batch in list(account.queued.values()):
+        stand_in.tick(batch)
+    now, first, last = stand_in.now(), _day(query, "fromDate", ""), _day(query, "toDate", "9999-12-31")
+
+    def matches(settlement: Settlement) -> bool:
+        return settlement.is_listed(now) and first <= settlement.settled_on <= last
+
+    return _page(stand_in, account.settlements, query, matches, render_settlement, names=("pageSize", "pageToken"))
 
 
 _ANSWERS: Mapping[str, Callable[[StandIn, Account, str, Query], dict[str, Any]]] = {
@@ -112,6 +137,8 @@ _ANSWERS: Mapping[str, Callable[[StandIn, Account, str, Query], dict[str, Any]]]
     "invoice": _get_invoice,
     "invoice-list": _list_invoices,
     "cases": _list_cases,
+    "settlement": _get_settlement,
+    "settlements": _list_settlements,
 }
 
 
@@ -174,6 +201,15 @@ def _instant(query: Query, name: str, absent: float) -> float:
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
 
 
+def _day(query: Query, name: str, absent: str) -> str:
+    if name not in query:
+        return absent
+    try:
+        return date.fromisoformat(query[name]).isoformat()
+    except ValueError:
+        raise Refused(400, [{"field": name, "message": "must be a date such as 2025-03-09"}]) from None
+
+
 def _is_newest_first(query: Query) -> bool:
     direction = query.get("SortDirection", "desc").lower()
     if direction not in {"asc", "ascending", "desc", "descending"}:
@@ -186,21 +222,23 @@ def _page(
     rows: Sequence[_Row],
     query: Query,
     matches: Callable[[_Row], bool],
-    render: Callable[[_Row], dict[str, Any]],
+    render: Callable[[_Row], Any],
     *,
     newest_first: bool = False,
+    names: tuple[str, str] = ("PageSize", "PageToken"),
 ) -> dict[str, Any]:
-    size = _page_size(query, stand_in.options.page_size)
-    token = query.get("PageToken", "")
+    size_name, token_name = names
+    size = _page_size(query, size_name, stand_in.options.page_size)
+    token = query.get(token_name, "")
     try:
         page, following = cut_page(rows, token=token, size=size, newest_first=newest_first, matches=matches)
     except BadPageToken as fault:
-        raise Refused(400, [{"field": "PageToken", "message": str(fault)}]) from fault
+        raise Refused(400, [{"field": token_name, "message": f"{token_name}: {fault}"}]) from fault
     return {"data": [render(row) for row in page], "summary": {"status": "SUCCESS", "nextPageToken": following}}
 
 
-def _page_size(query: Query, usual: int) -> int:
-    text = query.get("PageSize", str(usual))
+def _page_size(query: Query, name: str, usual: int) -> int:
+    text = query.get(name, str(usual))
     if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= LARGEST_PAGE:
-        raise Refused(400, [{"field": "PageSize", "message": f"must be a number from 1 to {LARGEST_PAGE}"}])
+        raise Refused(400, [{"field": name, "message": f"must be a number from 1 to {LARGEST_PAGE}"}])
     return int(text)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
+
+from msgspec import Raw
 
 from .claims import Invoice
 from .ids import derived_uuid
 from .lifecycle import QUEUED, Batch
 from .postings import Refusal, Result
 from .script import Behaviour
-from .wire import timestamp
+from .wire import encode, timestamp
 
 
 def render_batch(batch: Batch) -> dict[str, Any]:
@@ -48,6 +50,16 @@ def _render_refusal(refusal: Refusal, style: str) -> dict[str, Any]:
     if style == "errors-object":
         return {"errors": [{"field": refusal.field, "code": refusal.code, "message": refusal.text}]}
     return {style: refusal.text}
+
+
+def show(invoice: Invoice, render: Callable[[Invoice], dict[str, Any]]) -> Raw:
+    """Return what `render` makes of an invoice, as JSON: made once for each state it is in, since lists are long."""
+    case = invoice.case
+    state = (case.status, case.sub_status, case.closed_at, invoice.paid, invoice.credited)
+    known = invoice.shown.get(render.__name__)
+    if known is None or known[0] != state:
+        known = invoice.shown[render.__name__] = (state, Raw(encode(render(invoice))))
+    return known[1]
 
 
 def render_invoice_summary(invoice: Invoice) -> dict[str, Any]:

@@ -10,6 +10,12 @@
     text = "debtor is under guardianship"
     times = 2
 
+    [[fault]]
+    operation = "cases"
+    kind = "fail"
+    page = 3                     # of lists only
+    status = 500
+
 Unknown keys and unknown words are refused: a misspelt fault that never strikes would prove nothing.
 """
 
@@ -19,15 +25,16 @@ import re
 import tomllib
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from .operations import operations_named
+from .operations import LISTS, operations_named
 
 Seconds = Annotated[float, Field(ge=0, le=86_400)]
 Share = Annotated[float, Field(gt=0, le=1)]
 Count = Annotated[int, Field(ge=0)]
+EventName = Literal["BATCH_COMPLETED", "SETTLEMENT_CREATED", "CASE", "CASE_UPDATED", "*"]
 
 
 class ScriptFault(ValueError):
@@ -63,6 +70,16 @@ class Behaviour(_Strict):
     """Whether entries repeat uniqueSourceInvoiceId (payments repeat uniqueSourcePaymentId in any case)."""
     error_body: Literal["rows", "silent"] = "rows"
     """Whether the body of a 4xx says which rows are at fault."""
+    settle_payments: bool = True
+    """Whether each payment is settled with the creditor; the settlement shows when the batch has finished."""
+    events: tuple[EventName, ...] = ("BATCH_COMPLETED",)
+    """Which events are told by webhook; `["*"]` for all."""
+    case_event_comma: bool = True
+    """`false`: CASE and CASE_UPDATED lack the comma after caseNumber, as both samples on the vendor's page do."""
+
+    def tells(self, event: str) -> bool:
+        """Whether this event is told by webhook."""
+        return event in self.events or "*" in self.events
 
 
 class _Fault(_Strict):
@@ -73,6 +90,8 @@ class _Fault(_Strict):
     """Path within a row → glob, or `re:` and a regular expression. All must match. `*` as path: any value."""
     rows: tuple[Count, ...] = ()
     """Only these positions of the call."""
+    page: Annotated[int, Field(ge=1)] | None = None
+    """Only this page of a list, whoever asks for it and how often; 1 is the first."""
     skip: Count = 0
     """Lets this many matching requests pass first."""
     times: Annotated[int, Field(ge=1)] | None = None
@@ -85,6 +104,12 @@ class _Fault(_Strict):
     def _check_operation(cls, names: tuple[str, ...]) -> tuple[str, ...]:
         operations_named(names)
         return names
+
+    @model_validator(mode="after")
+    def _check_page(self) -> Self:
+        if self.page is not None and not self.operations <= LISTS:
+            raise ValueError(f"page: only lists have pages: {', '.join(sorted(LISTS))}")
+        return self
 
     @field_validator("where")
     @classmethod
@@ -197,8 +222,15 @@ class Webhook(_Fault):
     copies: Annotated[int, Field(ge=1, le=100)] = 1
 
 
+class Circle(_Fault):
+    """A page of a list names itself as the next one, so that the list never ends."""
+
+    kind: Literal["circle"]
+
+
 Fault = Annotated[
-    Refuse | Fail | Reset | Slow | Garbage | Unmention | Reorder | Finish | Lag | Webhook, Field(discriminator="kind")
+    Refuse | Fail | Reset | Slow | Garbage | Unmention | Reorder | Finish | Lag | Webhook | Circle,
+    Field(discriminator="kind"),
 ]
 
 

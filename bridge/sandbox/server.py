@@ -6,8 +6,9 @@ import asyncio
 import contextlib
 import gc
 import signal
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from aiohttp import web
 
@@ -15,10 +16,13 @@ from .admin import admin_routes
 from .answers import respond
 from .api import Handler, api_routes
 from .books import Books
+from .claims import Invoice
 from .operations import BASE_PATH
 from .options import SandboxOptions
+from .planting import plant_claims, plant_settlements
 from .request_log import RequestLog
 from .script import Script, read_script
+from .settlements import Settlement
 from .stand_in import StandIn
 
 STAND_IN = web.AppKey("stand_in", StandIn)
@@ -61,6 +65,15 @@ class Running:
         """Put a script in force, as POST /sandbox/script does."""
         read = script if isinstance(script, Script) else read_script(script, source="script")
         self.stand_in.play_script(read, append=append)
+
+    def plant_claims(self, organization: str, count: int = 1, **more: Any) -> list[Invoice]:
+        """Put open claims into the books, as POST /sandbox/claims does (`planting.ClaimOrder`)."""
+        return plant_claims(self.stand_in, {"organization": organization, "count": count, **more})
+
+    def plant_settlements(self, organization: str, *settlements: Mapping[str, Any]) -> list[Settlement]:
+        """Put settlements into the books, as POST /sandbox/settlements does (`planting.SettlementOrder`)."""
+        order = {"organization": organization, "settlements": [dict(settlement) for settlement in settlements]}
+        return plant_settlements(self.stand_in, order)
 
 
 def create_app(options: SandboxOptions) -> web.Application:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
 from typing import Any
 
 import aiohttp
 
 from .books import Account, Books
+from .events import BATCH_COMPLETED, tell_batch
 from .faults import Deck
 from .ids import Ids
-from .lifecycle import Batch
+from .lifecycle import Announcement, Batch, Tidings
 from .options import SandboxOptions
 from .request_log import RequestLog
 from .script import Behaviour, Script, load_script
@@ -88,14 +89,26 @@ class StandIn:
 
     def _announce(self, batch: Batch) -> None:
         self.books.account(batch.organization).queued.pop(batch.id, None)
-        if not self.options.webhook_url:
-            return
-        event = self.webhooks.compose(batch, self.now())
-        if batch.announcement.lost:
-            self.webhooks.lose(event)
-            return
-        for copy in range(batch.announcement.copies):
-            self._start(self._send_later(event, copy, batch.announcement.delay_seconds))
+        if self.tells(BATCH_COMPLETED):
+            self.tell([tell_batch(batch)], batch.announcement)
+        self.tell(batch.tidings, batch.announcement)
+        batch.tidings = []
+
+    # --- events ----------------------------------------------------------------------------------------------------
+
+    def tells(self, event: str) -> bool:
+        """Return whether anybody is told of events of this name."""
+        return bool(self.options.webhook_url) and self.behaviour.tells(event)
+
+    def tell(self, tidings: Iterable[Tidings], announcement: Announcement) -> None:
+        """Send webhooks, in the way the announcement says."""
+        for one in tidings:
+            event = self.webhooks.compose(one, self.now(), with_comma=self.behaviour.case_event_comma)
+            if announcement.lost:
+                self.webhooks.lose(event)
+                continue
+            for copy in range(announcement.copies):
+                self._start(self._send_later(event, copy, announcement.delay_seconds))
 
     async def _send_later(self, event: Event, copy: int, seconds: float) -> None:
         if seconds:

@@ -1,4 +1,4 @@
-"""BATCH_COMPLETED on its way out: signed, sent once and never again, unless the script says otherwise."""
+"""Events on their way out: signed, sent once and never again, unless the script says otherwise."""
 
 from __future__ import annotations
 
@@ -11,18 +11,17 @@ from typing import Any
 
 import aiohttp
 
+from .events import write_event
 from .ids import Ids, derived_uuid
-from .lifecycle import Batch
+from .lifecycle import Tidings
 from .options import SandboxOptions
-from .wire import encode, timestamp
-
-EVENT = "BATCH_COMPLETED"
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
     """One thing that happened; every copy of it has the same body and key."""
 
+    name: str
     batch_id: str
     key: str
     body: bytes
@@ -32,7 +31,9 @@ class Event:
 class Delivery:
     """One webhook as the receiver took it."""
 
+    event: str
     batch_id: str
+    """Empty when it is not about a batch."""
     key: str
     """IdempotencyKey of the event."""
     status: int | None
@@ -54,17 +55,10 @@ class WebhookSender:
     session: aiohttp.ClientSession | None = None
     """Open while the application runs."""
 
-    def compose(self, batch: Batch, now: float) -> Event:
-        """Return the event that tells of a finished batch."""
+    def compose(self, tidings: Tidings, now: float, *, with_comma: bool) -> Event:
+        """Return the event that tells these tidings."""
         key = self.ids.new_uuid()
-        body = {
-            "id": key,
-            "type": EVENT,
-            "source": "COLLECTION",
-            "timeStamp": timestamp(now),
-            "data": {"batchId": batch.id, "organizationId": batch.organization, "status": batch.status},
-        }
-        return Event(batch.id, key, encode(body))
+        return Event(tidings.event, tidings.batch_id, key, write_event(tidings, key, now, with_comma=with_comma))
 
     async def send(self, event: Event, copy: int) -> None:
         """Deliver one copy; a receiver that cannot be reached loses it."""
@@ -75,16 +69,16 @@ class WebhookSender:
                 self.options.webhook_url, data=event.body, headers=self._headers(event, copy)
             ) as answer:
                 status = answer.status
-        self.deliveries.append(Delivery(event.batch_id, event.key, status))
+        self.deliveries.append(Delivery(event.name, event.batch_id, event.key, status))
 
     def lose(self, event: Event) -> None:
         """Write down an event that is never sent."""
-        self.deliveries.append(Delivery(event.batch_id, event.key, None))
+        self.deliveries.append(Delivery(event.name, event.batch_id, event.key, None))
 
     def _headers(self, event: Event, copy: int) -> dict[str, str]:
         headers = {
             "Content-Type": "application/json",
-            "X-Amili-Event": EVENT,
+            "X-Amili-Event": event.name,
             "IdempotencyKey": event.key,
             "X-Amili-Request-Id": derived_uuid("webhook", event.key, str(copy)),
         }
@@ -95,6 +89,11 @@ class WebhookSender:
     def describe(self) -> list[dict[str, Any]]:
         """Return what GET /sandbox/webhooks shows, oldest first."""
         return [
-            {"batchId": delivery.batch_id, "key": delivery.key, "status": delivery.status}
+            {
+                "event": delivery.event,
+                "batchId": delivery.batch_id,
+                "key": delivery.key,
+                "status": delivery.status,
+            }
             for delivery in self.deliveries
         ]

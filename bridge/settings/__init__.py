@@ -10,9 +10,11 @@ from bridge.settings.loading import load_settings
 from bridge.settings.model import (
     BasicSettings,
     JwtSettings,
+    LegacySettings,
     MappingSettings,
     ModernSettings,
     OrganizationSettings,
+    ReadingSettings,
     SenderSettings,
     ServerSettings,
     Settings,
@@ -23,9 +25,11 @@ from bridge.settings.reference import Setting, describe_settings
 __all__ = [
     "BasicSettings",
     "JwtSettings",
+    "LegacySettings",
     "MappingSettings",
     "ModernSettings",
     "OrganizationSettings",
+    "ReadingSettings",
     "SenderSettings",
     "ServerSettings",
     "Setting",

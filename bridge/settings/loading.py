@@ -18,7 +18,7 @@ from bridge.settings.overrides import Overlay, overlay_environment
 from bridge.settings.reference import describe_settings
 from bridge.settings.sources import Sources
 
-SECTIONS = ("server", "storage", "modern", "mappings")
+SECTIONS = ("server", "storage", "modern", "mappings", "reading", "legacy")
 ARRAYS = ("organization", "sender")
 
 

@@ -110,6 +110,34 @@ class MappingSettings(Section):
     )
 
 
+class ReadingSettings(Section):
+    """How claims and settlements are read back."""
+
+    cache_seconds: Duration = Field(
+        30, description="how long what was read answers again, while nobody tells of a change; 0: not at all"
+    )
+    cache_mb: Size = Field(32, description="how much memory what was read may take, in megabytes")
+    organizations_at_once: Count = Field(4, description="how many organizations are read side by side")
+    max_cases: Count = Field(50_000, description="how many cases one answer may be made of; more answers 413")
+    page_size: Count = Field(200, description="how many cases or settlements the modern API is asked for in one page")
+
+    @property
+    def cache_bytes(self) -> int:
+        """Return the size of the cache in bytes."""
+        return int(self.cache_mb * 1024 * 1024)
+
+
+class LegacySettings(Section):
+    """The host that is being replaced, while it still runs."""
+
+    base_url: WebAddress | None = Field(
+        None, description="its address, without /webapi; calls for attachments go there. Without one they answer 501"
+    )
+    request_timeout_seconds: Size = Field(
+        100, description="how long it may be silent while a call is passed through to it"
+    )
+
+
 class OrganizationSettings(Section):
     """One tenant on the modern side."""
 
@@ -175,5 +203,7 @@ class Settings(Section):
     storage: StorageSettings
     modern: ModernSettings
     mappings: MappingSettings
+    reading: ReadingSettings
+    legacy: LegacySettings
     organizations: tuple[OrganizationSettings, ...] = Field(alias="organization", strict=False)
     senders: tuple[SenderSettings, ...] = Field(alias="sender", strict=False)

@@ -51,11 +51,15 @@ id = "BENCH"
 organizations = ["{organization}"]
 hold_seconds = 120
 bearer = "bench-token"
+
+{more}
 """
 
 
-def write_config(path: Path, *, port: int, sandbox: str, storage: str = "", server: str = "", modern: str = "") -> Path:
-    """Write a configuration: SQLite beside it unless `storage` names another journal; further lines of two tables."""
+def write_config(
+    path: Path, *, port: int, sandbox: str, storage: str = "", server: str = "", modern: str = "", more: str = ""
+) -> Path:
+    """Write a configuration: SQLite beside it unless `storage` names another journal; further lines, further tables."""
     path.write_text(
         CONFIG.format(
             port=port,
@@ -64,6 +68,7 @@ def write_config(path: Path, *, port: int, sandbox: str, storage: str = "", serv
             sandbox=sandbox,
             webhook_secret=WEBHOOK_SECRET,
             modern=modern,
+            more=more,
             mappings=ROOT / "mappings",
             organization=ORGANIZATION,
         )
@@ -167,3 +172,18 @@ def rss_mb(pid: int) -> float:
         if line.startswith("VmRSS:"):
             return int(line.split()[1]) / 1024
     raise RuntimeError(f"process {pid} does not tell its memory")
+
+
+@contextmanager
+def pinging(port: int, stop: Path, pings_ms: list[float]) -> Iterator[None]:
+    """Ping a bridge from a process of its own meanwhile; adds the milliseconds of each Ping afterwards."""
+    stop.unlink(missing_ok=True)
+    command = [sys.executable, "-m", "tests.benchmarks.pinger", str(port), str(stop)]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as pinger:
+        assert pinger.stdout is not None
+        pinger.stdout.readline()  # it pings
+        try:
+            yield
+        finally:
+            stop.touch()
+        pings_ms += msgspec.json.decode(pinger.stdout.readline())

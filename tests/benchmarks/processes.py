@@ -1,7 +1,7 @@
 """The bridge as it runs: a process of its own, a sandbox beside it, callers in a third.
 
-CPU is that of the bridge's process alone, user and system. On few cores the three compete, so wall-clock figures are
-compared with a bare pass-through that competes in the same way, request by request in turn.
+CPU is that of the bridge's process alone, user and system, on a core of its own where there are two. On few cores the
+three compete, so wall-clock figures are compared with a bare pass-through that fares alike, request by request in turn.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from typing import Any
 
 import msgspec
 
+from tests.benchmarks.cores import Cores, keep_core
 from tests.benchmarks.figures import Figure, median, percentile
 from tests.benchmarks.launching import (
     ORGANIZATION,
@@ -27,6 +28,7 @@ from tests.benchmarks.launching import (
     SENDER_HEADERS,
     cpu_seconds,
     free_ports,
+    pinging,
     rss_mb,
     send_crowd,
     serve,
@@ -41,6 +43,7 @@ SINGLE_WARM_UP, SINGLE_BATCHES = 200, 1500
 MANY_CALLERS, MANY_WARM_UP, MANY_BATCHES, MANY_ROUNDS = 50, 500, 2500, 3
 LARGE_ROWS, LARGE_BATCHES = 10_000, 10
 STARTS = 7
+NO_CORES = Cores()
 LOG_TAIL_CHARACTERS = 3000
 """What is shown of the servers' logs when a benchmark breaks."""
 
@@ -57,17 +60,19 @@ class Servers:
 
 def measure_single_rows() -> Iterator[Figure]:
     """Measure batches of one row, from one caller and from fifty."""
-    with _servers() as servers:
+    with keep_core() as cores, _servers(cores) as servers:
         _call(servers, "alternate", SINGLE_WARM_UP, 1)
         before, bare_before = cpu_seconds(servers.bridge_pid), cpu_seconds(servers.bare_pid)
         told = _call(servers, "alternate", SINGLE_BATCHES, 1)
         cpu = (cpu_seconds(servers.bridge_pid) - before) / SINGLE_BATCHES * 1000
         bare = (cpu_seconds(servers.bare_pid) - bare_before) / SINGLE_BATCHES * 1000
         yield from _latency(told["bridge_ms"], told["bare_ms"])
-        note = f"the bare pass-through, with one exchange instead of two and no journal: {bare:.2f} ms"
+        note = (
+            f"{cores.note}; bare pass-through, one exchange instead of two and no journal, there as well: {bare:.2f} ms"
+        )
         yield Figure("CPU of the bridge: one caller, one row a batch", cpu, "ms a batch", 2, note=note)
         _call(servers, "crowd", MANY_WARM_UP, MANY_CALLERS)
-        yield from _judge_crowd([_measure_crowd(servers) for _ in range(MANY_ROUNDS)])
+        yield from _judge_crowd([_measure_crowd(servers) for _ in range(MANY_ROUNDS)], cores)
 
 
 def _measure_crowd(servers: Servers) -> tuple[float, float]:
@@ -77,9 +82,9 @@ def _measure_crowd(servers: Servers) -> tuple[float, float]:
     return (cpu_seconds(servers.bridge_pid) - before) / MANY_BATCHES * 1000, MANY_BATCHES / told["seconds"]
 
 
-def _judge_crowd(rounds: Sequence[tuple[float, float]]) -> Iterator[Figure]:
+def _judge_crowd(rounds: Sequence[tuple[float, float]], cores: Cores) -> Iterator[Figure]:
     cpu, rate = (median(column) for column in zip(*rounds, strict=True))
-    note = f"{rate:.0f} batches a second; sandbox and callers compete for {os.cpu_count()} cores"
+    note = f"{cores.note}; {rate:.0f} batches a second, with sandbox and callers on the rest of {os.cpu_count()} cores"
     yield Figure(f"CPU of the bridge: {MANY_CALLERS} callers, one row a batch", cpu, "ms a batch", 1.5, note=note)
     note = "rounds: " + " ".join(f"{one:.2f}" for one, _ in rounds)
     yield Figure("… against the earlier target", cpu, "ms a batch", 2, note=note)
@@ -110,7 +115,7 @@ def measure_large_batches() -> Iterator[Figure]:
     seen = LargeBatches()
     with _servers() as servers, tempfile.TemporaryDirectory() as folder:
         stop = Path(folder) / "stop"
-        with _pinging(servers, stop, seen.quiet_ms):
+        with pinging(servers.bridge, stop, seen.quiet_ms):
             time.sleep(1)
         for number in range(LARGE_BATCHES):
             _send_large_batch(servers, stop, seen, number)
@@ -124,9 +129,9 @@ def _send_large_batch(servers: Servers, stop: Path, seen: LargeBatches, number: 
     offline, waiting = (body(rows, f"large-{number}", offline=offline) for offline in (True, False))
     seen.body_bytes = len(offline)
     began = time.perf_counter()
-    with _pinging(servers, stop, seen.reading_ms):
+    with pinging(servers.bridge, stop, seen.reading_ms):
         _post(servers, offline)
-    with _pinging(servers, stop, seen.working_ms):
+    with pinging(servers.bridge, stop, seen.working_ms):
         _post(servers, waiting)
     seen.seconds.append(time.perf_counter() - began)
     seen.memory_mb.append(rss_mb(servers.bridge_pid))
@@ -170,8 +175,11 @@ def measure_start() -> Iterator[Figure]:
 
 
 @contextmanager
-def _servers() -> Iterator[Servers]:
-    """Run sandbox, bridge and bare pass-through on free ports, the journal in a temporary folder."""
+def _servers(cores: Cores = NO_CORES) -> Iterator[Servers]:
+    """Run sandbox, bridge and bare pass-through on free ports, the journal in a temporary folder.
+
+    Bridge and pass-through, which take turns, get the cores that were kept for them.
+    """
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bridge-bench-")))
         bridge, sandbox, bare = free_ports(3)
@@ -180,9 +188,9 @@ def _servers() -> Iterator[Servers]:
         log = stack.enter_context((folder / "stderr.log").open("w+"))
         stack.enter_context(stopping(start(log, "-m", "bridge", "sandbox", "--port", str(sandbox))))
         wait_for_port(sandbox)
-        pass_through = start(log, "-m", "tests.benchmarks.bare", str(bare), address, ORGANIZATION)
+        pass_through = cores.give(start(log, "-m", "tests.benchmarks.bare", str(bare), address, ORGANIZATION))
         through = stack.enter_context(stopping(pass_through))
-        served = stack.enter_context(stopping(serve(config, log)))
+        served = stack.enter_context(stopping(cores.give(serve(config, log))))
         try:
             for port in (bridge, bare):
                 wait_for_port(port)
@@ -194,21 +202,6 @@ def _servers() -> Iterator[Servers]:
 
 def _call(servers: Servers, what: str, batches: int, callers: int) -> dict[str, Any]:
     return send_crowd(what, str(servers.bridge), servers.bare, batches, callers)
-
-
-@contextmanager
-def _pinging(servers: Servers, stop: Path, pings_ms: list[float]) -> Iterator[None]:
-    """Ping the bridge from a process of its own meanwhile; adds the milliseconds of each Ping afterwards."""
-    stop.unlink(missing_ok=True)
-    command = [sys.executable, "-m", "tests.benchmarks.pinger", str(servers.bridge), str(stop)]
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as pinger:
-        assert pinger.stdout is not None
-        pinger.stdout.readline()  # it pings
-        try:
-            yield
-        finally:
-            stop.touch()
-        pings_ms += msgspec.json.decode(pinger.stdout.readline())
 
 
 def _post(servers: Servers, content: bytes) -> None:

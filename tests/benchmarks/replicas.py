@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.benchmarks.cores import Cores, keep_core
 from tests.benchmarks.figures import Figure, median
 from tests.benchmarks.launching import (
     cpu_seconds,
@@ -59,7 +59,7 @@ class Cost:
 def measure() -> Iterator[Figure]:
     """Measure batches of one row from many callers: one replica alone and two side by side, in turn."""
     alone, two = [], []
-    with postgres() as server, ExitStack() as stack:
+    with keep_core() as cores, postgres() as server, ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bridge-bench-")))
         log = stack.enter_context((folder / "stderr.log").open("w+"))
         sandbox, *ports = free_ports(3)
@@ -69,14 +69,14 @@ def measure() -> Iterator[Figure]:
         first, second = (
             write_config(folder / f"{port}.toml", port=port, sandbox=address, storage=url) for port in ports
         )
-        bridges = {ports[0]: stack.enter_context(stopping(serve(first, log))).pid}
+        bridges = {ports[0]: stack.enter_context(stopping(cores.give(serve(first, log)))).pid}
         wait_for_ping(ports[0])
         for _ in range(ROUNDS):
             alone.append(_measure(server, bridges))
-            with stopping(serve(second, log)) as process:
+            with stopping(cores.give(serve(second, log))) as process:
                 wait_for_ping(ports[1])
                 two.append(_measure(server, bridges | {ports[1]: process.pid}))
-    yield from _judge(alone, two)
+    yield from _judge(alone, two, cores)
 
 
 def _measure(server: Server, bridges: dict[int, int]) -> Cost:
@@ -90,11 +90,13 @@ def _measure(server: Server, bridges: dict[int, int]) -> Cost:
     return Cost(ours, its, BATCHES / told["seconds"])
 
 
-def _judge(alone: list[Cost], two: list[Cost]) -> Iterator[Figure]:
+def _judge(alone: list[Cost], two: list[Cost], cores: Cores) -> Iterator[Figure]:
+    where = "bridges on one core, all else on the others" if cores.kept else cores.note
+
     def note(costs: list[Cost]) -> str:
         bridges, server = median(cost.bridges for cost in costs), median(cost.server for cost in costs)
         rate = median(cost.rate for cost in costs)
-        return f"bridge {bridges:.2f}, server {server:.2f}; {rate:.0f} batches a second on {os.cpu_count()} cores"
+        return f"bridge {bridges:.2f}, server {server:.2f}; {where}; {rate:.0f} batches a second"
 
     cost = median(cost.total for cost in alone)
     yield Figure(

@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 from rich.console import Console
 
-from tests.benchmarks import announcing, pending, processes, replicas, survival, translation
+from tests.benchmarks import announcing, pending, processes, reading, replicas, survival, translation, xref
 from tests.benchmarks.figures import Figure, as_document, show
 
 SUITES: dict[str, Callable[[], Iterable[Figure]]] = {
@@ -27,6 +27,8 @@ SUITES: dict[str, Callable[[], Iterable[Figure]]] = {
     "survival": survival.measure,
     "webhooks": announcing.measure,
     "pending": pending.measure,
+    "xref": xref.measure,
+    "reading": reading.measure,
 }
 
 

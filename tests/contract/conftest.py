@@ -15,7 +15,7 @@ SAMPLES = Path(__file__).parent / "samples"
 @pytest.fixture(scope="session")
 def sample_bytes() -> Callable[[str], bytes]:
     """Return a sample as it came."""
-    return lambda name: (SAMPLES / f"{name}.json").read_bytes()
+    return lambda name: (SAMPLES / (name if name.endswith(".txt") else f"{name}.json")).read_bytes()
 
 
 @pytest.fixture(scope="session")

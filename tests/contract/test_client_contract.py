@@ -12,8 +12,10 @@ import pytest
 from pydantic import BaseModel
 
 from bridge.batch import Address, Verdict
+from bridge.modern import reading
 from bridge.modern.answers import Taken, read_write_answer
 from bridge.modern.correlation import SentRow, correlate
+from bridge.modern.lists import case_from, invoice_from, read_page, split_page
 from bridge.modern.requests import assemble, encode_item
 from bridge.modern.results import read_batch
 from bridge.modern.tokens import read_token
@@ -111,6 +113,7 @@ ORG = "3fa85f64-5717-4562-b3fc-2c963f66afa6"
 WEBHOOKS = {
     "webhook_batch_completed": ("BATCH_COMPLETED", ORG, "ae257e86-dc53-4865-9c97-5b125a3a5ac2"),
     "webhook_settlement_created": ("SETTLEMENT_CREATED", ORG, ""),
+    "webhook_case": ("CASE", ORG, ""),
     "webhook_case_updated": ("CASE_UPDATED", ORG, ""),
 }
 
@@ -123,8 +126,50 @@ def test_the_documented_webhooks_are_read(sample_bytes: Callable[[str], bytes], 
     assert hook.idempotency_key == "0b8f2c1e-3f66-4b57-9c5e-6a3f8f4d1c22"
 
 
-def test_the_case_sample_of_the_page_lacks_a_comma(sample_bytes: Callable[[str], bytes]) -> None:
-    """It is not JSON; the event is still known by its header, and nothing is read from the body."""
-    broken = sample_bytes("webhook_case_updated").replace(b'"178452",', b'"178452"')
-    hook = read_webhook({"X-Amili-Event": "CASE_UPDATED", "IdempotencyKey": "k"}, broken)
-    assert (hook.event, hook.batch_id, hook.idempotency_key) == ("CASE_UPDATED", "", "k")
+def test_the_documented_settlement_event_is_read(sample_bytes: Callable[[str], bytes]) -> None:
+    """SETTLEMENT_CREATED: the settlement, its day, and the claim under each of its names."""
+    hook = read_webhook({}, sample_bytes("webhook_settlement_created"))
+    assert (hook.settlement_id, hook.settlement_date) == ("5e2d9a44-1c07-4d0b-8d55-2f1f6f0f7a11", "2025-03-09")
+    assert hook.invoice_ids == ("cfa69f56-2faf-4a1f-a011-1980d4e385b0",)
+    assert (hook.invoice_number, hook.case_number) == ("INV-2025-001", "178452")
+    assert hook.at == 1_741_530_605.0
+
+
+@pytest.mark.parametrize("name", ["webhook_case", "webhook_case_updated"])
+def test_the_case_samples_of_the_page_lack_a_comma(sample_bytes: Callable[[str], bytes], name: str) -> None:
+    """They are not JSON, and say all that they mean to say: the case, its invoices, its status, and what changed."""
+    broken = sample_bytes(f"{name}.as_on_the_page.txt")
+    with pytest.raises(json.JSONDecodeError):
+        json.loads(broken)
+    hook = read_webhook({}, broken)
+    assert hook == read_webhook({}, sample_bytes(name))
+    assert (hook.case_id, hook.case_number) == ("7d444840-9dc0-11d1-b245-5ffdce74fad2", "178452")
+    assert hook.invoice_ids == ("cfa69f56-2faf-4a1f-a011-1980d4e385b0",)
+    assert (hook.status, hook.fields) == (("OPEN", ()) if name == "webhook_case" else ("PAUSED", ("status",)))
+
+
+def test_the_documented_case_is_read(sample_bytes: Callable[[str], bytes]) -> None:
+    """GetCasesByOrganization: the case under both its names, with the claim the ERP knows."""
+    page = read_page(sample_bytes("get_cases.response"), case_from)
+    assert page is not None
+    (case,) = page.entries
+    assert (case.id, case.number, case.status) == ("7d444840-9dc0-11d1-b245-5ffdce74fad2", "178452", "OPEN")
+    assert case.invoices[0].unique_source_invoice_id == "erp-order-9981"
+
+
+def test_the_documented_invoice_entry_is_read(sample_bytes: Callable[[str], bytes]) -> None:
+    """GetInvoicesByOrganization calls the id `id` and the case number `collectionCaseNumber`."""
+    page = read_page(sample_bytes("get_invoices.response"), invoice_from)
+    assert page is not None
+    (invoice,) = page.entries
+    assert (invoice.id, invoice.case_number) == ("cfa69f56-2faf-4a1f-a011-1980d4e385b0", "178452")
+
+
+@pytest.mark.parametrize("name", ["get_cases.response", "get_invoices.response"])
+def test_the_documented_lists_are_read_as_they_are(
+    sample_bytes: Callable[[str], bytes], sample: Sample, name: str
+) -> None:
+    """The catalogue changes no name and no value."""
+    page = split_page(sample_bytes(name))
+    assert page is not None
+    assert [reading.decode_exactly(entry) for entry in page.entries] == sample(name)["data"]

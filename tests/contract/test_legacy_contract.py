@@ -13,6 +13,7 @@ import pytest
 from aiohttp import web
 
 from bridge.app import open_bridge
+from bridge.listener import make_runner
 from bridge.mapping.library import load_profiles
 from bridge.sandbox import SandboxOptions, running
 from bridge.settings import load_settings
@@ -35,7 +36,7 @@ async def post(tmp_path: Path) -> AsyncIterator[Post]:
         config = tmp_path / "local.toml"
         config.write_text(text.replace("../var/bridge.db", "bridge.db"), encoding="utf-8")
         async with open_bridge(load_settings(config, {})) as bridge:
-            runner = web.AppRunner(bridge.app, access_log=None, auto_decompress=False)
+            runner = make_runner(bridge)
             await runner.setup()
             await web.TCPSite(runner, "127.0.0.1", 0).start()
             url = f"http://127.0.0.1:{runner.addresses[0][1]}/webapi/api/Batch?senderid"

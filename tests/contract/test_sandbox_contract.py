@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
@@ -11,6 +12,8 @@ import pytest
 from aiohttp import web
 
 from bridge.sandbox import Running, SandboxOptions, running
+from bridge.sandbox.events import write_event
+from bridge.sandbox.lifecycle import Tidings
 
 ORG = "3fa85f64-5717-4562-b3fc-2c963f66afa6"
 Sample = Callable[[str], Any]
@@ -107,12 +110,16 @@ async def test_a_field_that_is_not_on_the_page_is_refused(modern: Modern, sample
         ("batches", ["State", "Type", "SubjectId", "IdempotencyKey", "PageToken", "PageSize", "SortDirection"]),
         ("invoices", ["Status", "Type", "InvoiceNumber", "UniqueSourceInvoiceId", "CustomerNumber", "From", "To"]),
         ("cases", ["Status", "Type", "CaseNumber", "CustomerNumber", "UniqueSourceInvoiceId", "SearchTerm"]),
+        ("cases", ["FromCreatedAt", "ToCreatedAt", "PageSize"]),
+        ("settlements", ["fromDate", "toDate", "pageSize"]),
     ],
 )
 async def test_the_documented_filters_are_known(modern: Modern, sample: Sample, path: str, query: list[str]) -> None:
     """Each documented query parameter is taken by itself, and the answer is a list in the envelope."""
     await _invoice_id(modern, sample)
-    values = {"PageSize": "10", "SortDirection": "ASC", "SubjectId": ORG, "From": "2024-01-01", "To": "2030-01-01"}
+    values = {"PageSize": "10", "pageSize": "10", "SortDirection": "ASC", "SubjectId": ORG}
+    values |= dict.fromkeys(["From", "FromCreatedAt", "fromDate"], "2024-01-01")
+    values |= dict.fromkeys(["To", "ToCreatedAt", "toDate"], "2030-01-01")
     page = await modern.read(path)
     assert isinstance(page["data"], list)
     for name in query:
@@ -120,8 +127,50 @@ async def test_the_documented_filters_are_known(modern: Modern, sample: Sample, 
             assert isinstance((await modern.read(path, **{name: values.get(name, "x")}))["data"], list), name
 
 
-async def test_a_webhook_has_the_documented_headers_and_body(sample: Sample, outline: Any) -> None:
-    """BATCH_COMPLETED as it arrives: envelope, data and the four headers."""
+def documented_part(shown: Any, documented: Any) -> Any:
+    """Leave out what is not on the page (it is cut), and what is null here; the order must be the page's."""
+    if isinstance(documented, list):
+        return [documented_part(shown[0], documented[0])] if documented else []
+    if not isinstance(documented, dict):
+        return documented if shown is None else shown
+    assert [name for name in shown if name in documented] == list(documented)
+    assert list(shown)[: len(documented)] == list(documented), "what is assumed comes behind what is documented"
+    return {name: documented_part(shown[name], inner) for name, inner in documented.items()}
+
+
+@pytest.mark.parametrize(("path", "name"), [("cases", "get_cases.response"), ("invoices", "get_invoices.response")])
+async def test_a_list_has_the_documented_fields(
+    modern: Modern, sample: Sample, outline: Any, path: str, name: str
+) -> None:
+    """Entries of a list: names, nesting, types and order of the page, as far as it is visible."""
+    await _invoice_id(modern, sample)
+    shown, documented = (await modern.read(path))["data"], sample(name)["data"]
+    assert outline(documented_part(shown, documented)) == outline(documented)
+
+
+async def test_a_settlement_has_the_documented_fields(modern: Modern, sample: Sample, outline: Any) -> None:
+    """By id and in the list: the five documented fields first, in the page's order."""
+    payment = sample("create_payments.request")
+    payment["payments"][0]["invoiceId"] = await _invoice_id(modern, sample)
+    await modern.write("payments", payment)
+    documented = sample("get_settlement.response")
+    listed = await modern.read("settlements")
+    read = await modern.read(f"settlements/{listed['data'][0]['settlementId']}")
+    for shown in (listed["data"][0], read["data"]):
+        assert outline(documented_part(shown, documented["data"])) == outline(documented["data"])
+    assert read["summary"].keys() == documented["summary"].keys()
+
+
+EVENTS = {
+    "BATCH_COMPLETED": "webhook_batch_completed",
+    "SETTLEMENT_CREATED": "webhook_settlement_created",
+    "CASE": "webhook_case",
+    "CASE_UPDATED": "webhook_case_updated",
+}
+
+
+async def test_webhooks_have_the_documented_headers_and_bodies(sample: Sample, outline: Any) -> None:
+    """Every documented event as it arrives: envelope, data in the page's order, and the four headers."""
     taken: asyncio.Queue[tuple[Any, Any]] = asyncio.Queue()
 
     async def take(request: web.Request) -> web.Response:
@@ -137,14 +186,30 @@ async def test_a_webhook_has_the_documented_headers_and_body(sample: Sample, out
         url = f"http://127.0.0.1:{runner.addresses[0][1]}/hook"
         options = SandboxOptions(port=0, webhook_url=url, webhook_secret="s")
         async with running(options) as sandbox, aiohttp.ClientSession() as session:
+            sandbox.play({"behaviour": {"events": ["*"]}})
             modern = Modern(sandbox, session)
             await modern.fetch_token()
-            await modern.write("invoices", sample("create_invoices.request"))
+            payment = sample("create_payments.request")
+            payment["payments"][0]["invoiceId"] = await _invoice_id(modern, sample)
+            await modern.write("payments", payment)
             async with asyncio.timeout(10):
-                headers, body = await taken.get()
+                got = [await taken.get() for _ in range(5)]
     finally:
         await runner.cleanup()
-    assert outline(body) == outline(sample("webhook_batch_completed"))
-    documented = {"X-Amili-Event", "IdempotencyKey", "X-Amili-Request-Id", "X-Webhook-Signature"}
-    assert documented <= headers.keys()
-    assert headers["X-Amili-Event"] == "BATCH_COMPLETED"
+    bodies = {headers["X-Amili-Event"]: body for headers, body in got}
+    assert bodies.keys() == EVENTS.keys()
+    for event, name in EVENTS.items():
+        assert outline(bodies[event]) == outline(sample(name))
+        assert list(bodies[event]) == list(sample(name))
+        assert list(bodies[event]["data"]) == list(sample(name)["data"])
+    assert all(
+        {"X-Amili-Event", "IdempotencyKey", "X-Amili-Request-Id", "X-Webhook-Signature"} <= headers.keys()
+        for headers, _ in got
+    )
+
+
+def test_case_events_can_be_as_the_samples_on_the_page(sample_bytes: Callable[[str], bytes]) -> None:
+    """The sandbox can lay them out as the page does, the missing comma included."""
+    tidings = json.loads(sample_bytes("webhook_case_updated"))
+    body = write_event(Tidings("CASE_UPDATED", tidings["data"]), tidings["id"], 1_741_530_605.0, with_comma=False)
+    assert body.replace(b".000Z", b"Z") == sample_bytes("webhook_case_updated.as_on_the_page.txt").strip()

@@ -233,7 +233,7 @@ def test_check() -> None:
     """What is shipped passes its own check, whose JSON a script can read."""
     check = run("check", "--config", LOCAL, "--json")
     assert check.returncode == 0, check.stdout
-    assert json.loads(check.stdout)["profiles"] == ["autocollect", "classic"]
+    assert json.loads(check.stdout)["profiles"] == ["autocollect", "classic", "autocollect-modern"]
 
 
 def test_translate() -> None:

@@ -53,8 +53,9 @@ def status_of(answer: bytes) -> int:
 
 
 def check_tame(answer: bytes) -> None:
-    """Check that an answer is no HTML, no stack trace, no 5xx."""
+    """Check that an answer is in the legacy shape, unless it is of the hooks': no HTML, no stack trace, no 5xx."""
     head, _, body = answer.partition(b"\r\n\r\n")
+    assert b"application/json" in head
     assert status_of(answer) < 500, answer
     assert b"text/html" not in head
     assert b"<html" not in body.lower()
@@ -90,13 +91,39 @@ IMPROPER = {
 
 
 @pytest.mark.parametrize("request_bytes", IMPROPER.values(), ids=IMPROPER)
-def test_improper_http_is_refused_in_plain_words(bridge: Any, request_bytes: bytes) -> None:
-    """A 4xx or a closed connection; the next caller is served."""
+def test_improper_http_is_refused_in_the_legacy_shape(bridge: Any, request_bytes: bytes) -> None:
+    """An answer about the whole batch that quotes nothing of the request; the next caller is served."""
     answer = talk(bridge, request_bytes)
-    if answer:
-        check_tame(answer)
-        assert 400 <= status_of(answer) < 500
+    check_tame(answer)
+    assert status_of(answer) in (400, 401)
+    check_refusal(answer)
+    assert b"x" * 20 not in answer
+    assert b"Bearer token1" not in answer
     check_alive(bridge)
+
+
+def check_refusal(answer: bytes) -> None:
+    """Check that an answer refuses the batch as a whole, and says one thing."""
+    body = json.loads(answer.partition(b"\r\n\r\n")[2])
+    ((where, at, message),) = [tuple(line.values()) for line in body.pop("errors")]
+    assert (where, at, body) == ("batch", 0, {"statuscode": 2, "responses": []})
+    assert message
+
+
+def test_what_is_too_long_is_told_apart(bridge: Any) -> None:
+    """Somebody with a very long header need not look for a fault in their HTTP."""
+    assert b"too long: shorten it" in talk(bridge, IMPROPER["a header of a hundred kilobytes"])
+    assert b"not proper HTTP" in talk(bridge, IMPROPER["a header without a colon"])
+
+
+def test_improper_http_is_counted_and_is_no_fault_of_the_bridge(bridge: Any) -> None:
+    """One line at level info, one count under a route of its own; no stack trace."""
+    talk(bridge, IMPROPER["a header without a colon"])
+    answer = talk(bridge, b"GET /metrics HTTP/1.1\r\nHost: b\r\nConnection: close\r\n\r\n")
+    assert b'bridge_http_requests_total{route="malformed",status="400"}' in answer
+    lines = [line for line in bridge.events("request_answered") if line["route"] == "malformed"]
+    assert {line["level"] for line in lines} == {"info"}
+    assert bridge.events("library_message") == []
 
 
 ODD = {
@@ -142,11 +169,15 @@ def test_a_caller_that_asks_first_is_told_to_go_on(bridge: Any) -> None:
     assert answer.endswith(TAKEN)
 
 
-def test_an_unknown_expectation_is_refused(bridge: Any) -> None:
-    """417, in plain words."""
-    answer = talk(bridge, POST + CREDENTIALS + b"Expect: tea\r\nContent-Length: 2\r\n\r\n{}")
+@pytest.mark.parametrize("path", [b"/webapi/api/Batch", b"/nowhere"])
+def test_an_unknown_expectation_is_refused(bridge: Any, path: bytes) -> None:
+    """417, in the legacy shape, wherever it is sent."""
+    head = POST.replace(b"/webapi/api/Batch", path)
+    answer = talk(bridge, head + CREDENTIALS + b"Expect: tea\r\nContent-Length: 2\r\n\r\n{}")
     check_tame(answer)
     assert status_of(answer) == 417
+    check_refusal(answer)
+    assert b"tea" not in answer
 
 
 @pytest.mark.parametrize(

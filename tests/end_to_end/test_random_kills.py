@@ -242,3 +242,4 @@ async def test_random_kills_lose_nothing_and_double_nothing(
         pending = sum(list(sent.reply.states.values()).count("PENDING") for sent in everything)
         assert ledger["accepted"] == sum(len(sent.expected()) for sent in everything)
         assert (ledger["pending"], ledger["in_doubt"]) == (0, pending)
+        assert "every row is accounted for" in await site.command("ledger")

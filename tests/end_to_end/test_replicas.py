@@ -141,3 +141,23 @@ async def test_an_operator_resends_a_row_after_its_owner_died(
         assert list(site.accepted("corrections").values()) == [1]
         assert len(site.asked("corrections")) == 2
         assert (await site.ledger())["in_doubt"] == 0
+
+
+async def test_nobody_is_held_for_a_batch_that_waits_for_an_operator_at_the_other_replica(
+    open_site: Any, invoice: Invoice, wait_until: Any
+) -> None:
+    """Neither who waits there while it comes to that, nor who asks there afterwards."""
+    async with open_site(replicas=2, hold_seconds=40, settle_seconds=0.2, request_timeout_seconds=0.5) as site:
+        worker, other = site.bridges
+        await site.post({"batchid": "a", "invoice": [invoice("1")]}, worker)
+        site.sandbox.play({"fault": [{"operation": "corrections", "kind": "reset", "times": 1}]})
+        sent = {"batchid": "b", "payment": [{"invoiceNumber": "1", "amount": 5, "type": "CREDIT"}]}
+        caller = asyncio.create_task(site.post(sent, worker))
+        await wait_until(lambda: worker.events("call_in_doubt"), "the answer is lost")
+        waiter = asyncio.create_task(site.post(sent, other))
+        await wait_until(lambda: other.events("batch_joined"), "the resend waits at the other replica")
+        async with asyncio.timeout(20):
+            assert (await caller).states == (await waiter).states == {("payment", 0): "PENDING"}
+        began = time.monotonic()
+        assert (await site.post(sent, other)).states == {("payment", 0): "PENDING"}
+        assert time.monotonic() - began < PROMPTLY_SECONDS

@@ -5,10 +5,13 @@ from __future__ import annotations
 import asyncio
 import signal
 import time
+import tomllib
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
+
+from bridge.journal.opening import open_journal
 
 Invoice = Callable[..., dict[str, Any]]
 Held = tuple[dict[str, Any], asyncio.Task[Any]]
@@ -160,3 +163,20 @@ async def test_replicas_are_stopped_one_after_the_other_without_loss(
             reply.headers["x-bridge-batch"] for reply in replies
         ]
         await check_books(site, held)
+
+
+@pytest.mark.parametrize(("number", "left"), [(signal.SIGTERM, 1), (signal.SIGKILL, 0)], ids=["told to", "killed"])
+async def test_only_a_replica_that_is_told_to_stop_leaves_its_work_to_others_at_once(
+    open_site: Any, invoice: Invoice, wait_until: Any, number: signal.Signals, left: int
+) -> None:
+    """It has retired by the time it ends; a killed one is silent for a while before it is believed to be dead."""
+    async with open_site(drain_seconds=0.2, **QUICK) as site:
+        site.sandbox.play({"behaviour": {"finish_after_polls": 1_000_000}})
+        caller = asyncio.create_task(site.post({"batchid": "b", "invoice": [invoice("1")]}))
+        await wait_until(lambda: site.bridge.events("call_taken"), "the batch is at work")
+        journal = await open_journal(tomllib.loads(site.config.read_text())["storage"]["url"], base=site.config.parent)
+        await site.stop(number)
+        taken = await journal.take_over()
+        await journal.close()
+        await asyncio.gather(caller, return_exceptions=True)
+        assert len(taken) == left

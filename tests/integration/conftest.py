@@ -4,20 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import io
+import json
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 import pytest
+import yarl
 from aiohttp import web
 
 from bridge.app import Bridge, Environment, open_bridge
 from bridge.journal import Books, Ledger
+from bridge.listener import make_runner
+from bridge.mapping import Profile, load_profiles
 from bridge.sandbox import Running, SandboxOptions, running
 from bridge.settings import load_settings
 
@@ -91,6 +97,8 @@ organizations = ["3fa85f64-5717-4562-b3fc-2c963f66afa6"]
 hold_seconds = {hold_seconds}
 resend_window_hours = 0
 bearer = "token-nowindow"
+
+{more}
 """
 
 DEFAULTS: dict[str, object] = {
@@ -107,6 +115,7 @@ DEFAULTS: dict[str, object] = {
     "break_seconds": 1,
     "webhook_secrets": '["hook-secret"]',
     "hold_seconds": 20,
+    "more": "",
 }
 
 
@@ -158,6 +167,13 @@ class World:
             body = await response.json(content_type=None)
             return Reply(response.status, {key.lower(): value for key, value in response.headers.items()}, body)
 
+    async def get(self, query: str = "", *, bearer: str = "token1", path: str = "/webapi/api/Batch") -> Reply:
+        """Ask the legacy surface something."""
+        sent = {"Authorization": f"Bearer {bearer}"} if bearer else {}
+        async with self.session.get(yarl.URL(f"{self.url}{path}?{query}", encoded=True), headers=sent) as response:
+            body = await response.json(content_type=None, loads=partial(json.loads, parse_float=Decimal))
+            return Reply(response.status, {key.lower(): value for key, value in response.headers.items()}, body)
+
     @property
     def books(self) -> Books:
         """The journal, for reading."""
@@ -187,6 +203,22 @@ class World:
 Open = Callable[..., AbstractAsyncContextManager[World]]
 
 
+@pytest.fixture(scope="session")
+def shipped_profiles() -> Mapping[str, Profile]:
+    """The profiles in `mappings/`; they never change, and to compile them takes longer than most of these tests."""
+    return load_profiles(ROOT / "mappings")
+
+
+@pytest.fixture(autouse=True)
+def compile_shipped_profiles_once(shipped_profiles: Mapping[str, Profile], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Give bridges on the shipped folder what was loaded before; any other folder is read anew at every start."""
+
+    def load(folder: Path) -> Mapping[str, Profile]:
+        return shipped_profiles if folder == ROOT / "mappings" else load_profiles(folder)
+
+    monkeypatch.setattr("bridge.app.load_profiles", load)
+
+
 @pytest.fixture
 def open_world(tmp_path: Path) -> Open:
     """Return a function that starts a bridge and, unless one is given, a sandbox; settings by keyword."""
@@ -203,7 +235,7 @@ def open_world(tmp_path: Path) -> Open:
             config = tmp_path / "bridge.toml"
             config.write_text(CONFIG.format(base_url=modern.base_url, token_url=modern.token_url, **values))
             bridge = await stack.enter_async_context(open_bridge(load_settings(config, {}), environment))
-            runner = web.AppRunner(bridge.app, handle_signals=False, access_log=None, auto_decompress=False)
+            runner = make_runner(bridge)
             await runner.setup()
             stack.push_async_callback(runner.cleanup)
             await web.TCPSite(runner, "127.0.0.1", 0).start()

@@ -79,7 +79,7 @@ async def test_an_offline_caller_is_answered_as_soon_as_the_batch_is_journalled(
     reply = await world.post(batch)
     assert reply.states == {("invoice", 0): "PENDING", ("invoice", 1): "REFUSED"}
     assert (await world.ledger()).pending == 1
-    await wait_until(lambda: world.bridge.workshop.open_batches == 0)
+    await wait_until(lambda: len(world.bridge.workshop.works) == 0)
     assert (await world.post(batch)).states == {("invoice", 0): "OK", ("invoice", 1): "REFUSED"}
 
 
@@ -173,7 +173,7 @@ async def test_a_caller_that_hangs_up_changes_nothing(world: Any, invoice: Invoi
     caller = asyncio.create_task(world.post(batch))
     await wait_until(lambda: is_taken(world))
     caller.cancel()
-    await wait_until(lambda: world.bridge.workshop.open_batches == 0)
+    await wait_until(lambda: len(world.bridge.workshop.works) == 0)
     reply = await world.post(batch)
     assert (reply.code, reply.headers["x-bridge-replay"]) == (0, "true")
     assert len(world.writes()) == 1

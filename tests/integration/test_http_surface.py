@@ -68,7 +68,7 @@ async def test_authentication_comes_before_the_body_is_read(world: Any) -> None:
     [
         ("GET", "/", 404),
         ("POST", "/webapi/api/Batches", 404),
-        ("GET", "/webapi/api/Batch", 405),
+        ("DELETE", "/webapi/api/Batch", 405),
         ("PUT", "/webapi/api/Batch", 405),
         ("POST", "/webapi/api/Ping", 405),
     ],

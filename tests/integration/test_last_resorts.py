@@ -35,7 +35,7 @@ async def test_a_call_that_nobody_takes_for_a_day_is_given_up(
         batch = {"batchid": "b", "invoice": [invoice("1")], "payment": [{"invoiceNumber": "1", "amount": 1}]}
         assert (await world.post(batch)).code == 3
         ahead = 25 * 3600
-        await wait_until(lambda: world.bridge.workshop.open_batches == 0)
+        await wait_until(lambda: len(world.bridge.workshop.works) == 0)
         reply = await world.post(batch)
         assert reply.code == 2
         assert "send it again in a new batch" in reply.errors["invoice", 0]

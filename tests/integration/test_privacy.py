@@ -5,12 +5,15 @@ from __future__ import annotations
 import io
 import json
 import logging
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 import structlog
 
+from bridge.journal.interface import ERASED
+from bridge.legacy.rendering import redact
 from bridge.logs import Log, configure_logs
 
 Invoice = Callable[..., dict[str, Any]]
@@ -122,6 +125,28 @@ async def test_no_log_line_and_no_metric_holds_anything_personal(
     assert [kind for kind, value in PLANTED.items() if value in metrics] == []
     batches = {reply.headers["x-bridge-batch"]}
     assert all(line["batch"] in batches for line in lines if line["event"].startswith(("batch_", "call_")))
+
+
+async def test_after_retention_an_answer_given_again_and_the_file_hold_nothing_personal(
+    open_world: Any, invoice: Invoice
+) -> None:
+    """The modern system's words about a row go with the payload; the answer still has every row, with its verdict."""
+    async with open_world() as world:
+        quoting = f"{PLANTED['name']} with {PLANTED['national id']} owes {PLANTED['amount']}"
+        fault = {"operation": "invoices", "kind": "refuse", "text": quoting, "where": {"invoiceNumber": "BAD"}}
+        world.sandbox.play({"fault": [fault]})
+        rows = [planted_invoice(invoice, number) for number in ("1", "BAD")]
+        batch = {"batchid": "b", "invoice": [*rows, planted_invoice(invoice, "3", dueDate="31.31.2024")]}
+        before = await world.post(batch)
+        assert PLANTED["name"] in before.errors["invoice", 1]
+        assert await world.books.erase(time.time() + 1, redact) == 1
+        after = await world.post(batch)
+        assert after.headers["x-bridge-replay"] == "true"
+        assert after.body["responses"] == before.body["responses"]
+        assert after.errors == before.errors | {("invoice", 1): ERASED}
+        assert len(world.writes("invoices")) == 1
+    kept = b"".join(file.read_bytes() for file in world.folder.glob("bridge.db*"))
+    assert [kind for kind in ("name", "national id", "amount", "email") if PLANTED[kind].encode() in kept] == []
 
 
 async def test_messages_of_the_bridge_never_repeat_a_personal_value(world: Any, invoice: Invoice) -> None:

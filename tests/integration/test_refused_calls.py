@@ -23,7 +23,7 @@ def poison(status: int = 422, **fields: object) -> dict[str, object]:
     } | fields
 
 
-@pytest.mark.parametrize("status", [400, 404, 413, 422])
+@pytest.mark.parametrize("status", [400, 403, 404, 413, 422])
 @pytest.mark.parametrize(("count", "faulty"), [(1, {0}), (8, {3}), (40, {0, 17, 39}), (5, {0, 1, 2, 3, 4})])
 async def test_faulty_rows_of_a_silent_refusal_are_isolated(
     world: Any, invoice: Invoice, status: int, count: int, faulty: set[int]
@@ -56,13 +56,56 @@ async def test_rows_that_a_refusal_names_cost_one_more_call(world: Any, invoice:
     assert [entry.rows for entry in world.writes()] == [5, 3]
 
 
-async def test_a_forbidden_organization_is_asked_once(world: Any, invoice: Invoice) -> None:
-    """A 403 speaks of all rows: every row is refused, and nothing is split."""
-    world.sandbox.play({"fault": [{"operation": "invoices", "kind": "fail", "status": 403, "text": "not yours"}]})
-    reply = await world.post({"invoice": [invoice(str(index)) for index in range(4)]})
+@pytest.mark.parametrize("status", [403, 404, 410])
+async def test_an_organization_that_is_turned_away_is_asked_once(world: Any, invoice: Invoice, status: int) -> None:
+    """Its batches cannot be listed either: every row is refused, nothing is split, and the operator learns why."""
+    fault = {"operation": ["invoices", "batches"], "kind": "fail", "status": status, "text": "not yours"}
+    world.sandbox.play({"fault": [fault]})
+    reply = await world.post({"invoice": [invoice(str(index)) for index in range(40)]})
     assert reply.code == 2
-    assert all("not yours" in message for message in reply.errors.values())
+    for message in reply.errors.values():
+        assert f"turns this organization away altogether (HTTP {status}, saying: not yours)" in message
+        assert "its id and its credentials" in message
     assert len(world.writes()) == 1
+    assert len(world.sandbox.requests.newest(operation="batches")) == 1
+
+
+async def test_a_kind_of_request_nobody_takes_is_sent_once(world: Any, invoice: Invoice) -> None:
+    """No row can be at fault for a method or an address: nothing is asked, and nothing is split."""
+    world.sandbox.play({"fault": [{"operation": "invoices", "kind": "fail", "status": 405}]})
+    reply = await world.post({"invoice": [invoice(str(index)) for index in range(40)]})
+    assert all("takes no such requests (HTTP 405" in message for message in reply.errors.values())
+    assert len(world.writes()) == 1
+
+
+async def test_forbidden_writes_of_an_organization_that_may_be_read_cost_few_calls(
+    world: Any, invoice: Invoice
+) -> None:
+    """Its credentials may read and not write: after some parts, of which none was taken, the rest is not tried."""
+    world.sandbox.play({"fault": [{"operation": "invoices", "kind": "fail", "status": 403, "text": "no scope"}]})
+    reply = await world.post({"invoice": [invoice(str(index)) for index in range(300)]})
+    assert (reply.code, len(reply.errors)) == (2, 300)
+    assert all("forbids every write of this kind" in message for message in reply.errors.values())
+    assert len(world.writes()) <= 40
+    assert len(world.sandbox.requests.newest(operation="batches")) == 1
+
+
+async def test_a_part_that_is_taken_shows_that_not_all_is_forbidden(world: Any, invoice: Invoice) -> None:
+    """However many rows are forbidden: the others are not refused for them."""
+    world.sandbox.play({"fault": [poison(403, tells_rows=False)]})
+    rows = [invoice(f"POISON-{index}" if index < 40 else str(index)) for index in range(80)]
+    reply = await world.post({"invoice": rows})
+    assert len(reply.errors) == 40
+    assert len(world.accepted("invoices")) == 40
+    assert not any("every write" in message for message in reply.errors.values())
+
+
+async def test_an_organization_that_cannot_be_asked_has_its_rows_isolated(world: Any, invoice: Invoice) -> None:
+    """Nobody is refused for what is only suspected."""
+    gone = {"operation": "batches", "kind": "fail", "status": 400}
+    world.sandbox.play({"fault": [poison(404, tells_rows=False), gone]})
+    reply = await world.post({"invoice": [invoice("1"), invoice("POISON-1"), invoice("3")]})
+    assert list(reply.states.values()).count("OK") == 2
 
 
 async def test_an_expired_token_is_replaced(world: Any, invoice: Invoice) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gzip
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from typing import Any, cast
 
 import pytest
@@ -119,46 +119,123 @@ async def test_a_body_that_stops_coming_is_not_waited_for(monkeypatch: pytest.Mo
 
 async def test_a_body_of_its_own_is_never_too_much() -> None:
     """However little room there is for all of them: it could never be sent at all."""
-    bodies, body = make(max_reading_mb=1), document(3 * MB)
+    bodies, body = make(max_body_mb=3, max_reading_mb=1), document(3 * MB)
     async with bodies.read_json(request(*pieces_of(body))) as read:
         assert len(read) == 3 * MB
-    assert bodies.in_use == 0
+    assert (bodies.in_use, bodies.in_use_by_large) == (0, 0)
 
 
-async def test_bodies_that_are_too_much_together_are_put_off() -> None:
-    """The one that goes beyond the bound is told to come back; the others are read, and everything is given back."""
-    bodies, ends = make(max_reading_mb=1), asyncio.Event()
-    size = 100 * 1024  # thrice that counts: three fit, the fourth does not
+@pytest.mark.parametrize("packed", [False, True], ids=["plain", "packed"])
+async def test_large_bodies_that_are_too_much_together_are_put_off(packed: bool) -> None:
+    """Those that find no room are told to come back, and shut nobody out: neither the others nor small ones."""
+    bodies, ends = make(max_body_mb=4, max_reading_mb=16), asyncio.Event()
+    size = 1300 * 1024  # thrice that counts: three of them fit into the three quarters that are for large ones
 
     async def read() -> int:
         body = document(size)
-        async with bodies.read_json(request(body[:-1], ends, body[-1:])) as whole:
+        sent, more = (gzip.compress(body), {"Content_Encoding": "gzip"}) if packed else (body, {})
+        async with bodies.read_json(request(*pieces_of(sent[:-1]), ends, sent[-1:], **more)) as whole:
             return len(whole)
 
     readers = [asyncio.create_task(read()) for _ in range(5)]
-    await asyncio.sleep(0.01)
+    await _until(lambda: sum(reader.done() for reader in readers) == 2)
     refused = [reader for reader in readers if reader.done()]
-    assert len(refused) == 2
     for reader in refused:
         with pytest.raises(CannotTakeNow, match="too many large batches at once"):
             await reader
-    assert bodies.in_use == 3 * (size - 1) * EXPANSION
+    async with bodies.read_json(request(document(LARGE_BODY_BYTES))):
+        assert bodies.in_use <= 16 * MB
     ends.set()
     assert [await reader for reader in readers if reader not in refused] == [size] * 3
+    assert (bodies.in_use, bodies.in_use_by_large) == (0, 0)
+
+
+async def test_small_bodies_have_an_end_too() -> None:
+    """They may take the room of the large ones, and no more."""
+    bodies, ends = make(max_body_mb=1, max_reading_mb=4), asyncio.Event()
+    body = document(400 * 1024)
+
+    async def read() -> None:
+        async with bodies.read_json(request(body[:-1], ends, body[-1:])):
+            pass
+
+    readers = [asyncio.create_task(read()) for _ in range(5)]
+    await asyncio.sleep(0.01)
+    assert sum(reader.done() for reader in readers) == 2  # 3.5 MB are taken, 4.7 would be
+    ends.set()
+    answers = await asyncio.gather(*readers, return_exceptions=True)
+    assert sum(isinstance(answer, CannotTakeNow) for answer in answers) == 2
     assert bodies.in_use == 0
 
 
-async def test_what_inflates_beyond_the_room_is_put_off() -> None:
-    """The bound holds for what a body becomes as well."""
-    bodies, ends = make(max_reading_mb=1), asyncio.Event()
-    first = asyncio.create_task(_hold(bodies, ends))
-    await asyncio.sleep(0)
+async def test_a_packed_body_is_not_inflated_beyond_its_room() -> None:
+    """The bound holds at every moment for what a body becomes; nothing more of it is made, or read."""
+    bodies, ends = make(max_body_mb=16, max_reading_mb=1), asyncio.Event()
+    first = asyncio.create_task(_hold_large(bodies, ends, 8 * MB))
+    await _until(lambda: bodies.in_use_by_large)
+    packed = gzip.compress(bytes(12 * MB))
+    second = Request(*pieces_of(packed, 1024), Content_Encoding="gzip")
+    taken: list[int] = []
+    watcher = asyncio.create_task(_watch(bodies, taken))
     with pytest.raises(CannotTakeNow):
-        async with bodies.read_json(request(gzip.compress(document(2 * MB)), Content_Encoding="gzip")):
+        async with bodies.read_json(cast("web.Request", second)):
             raise AssertionError("never reached")
+    watcher.cancel()
+    assert max(taken) <= bodies.room_for_large
+    assert 0 < second.given < len(packed) // 1024
     ends.set()
     await first
     assert bodies.in_use == 0
+
+
+async def _until(condition: Callable[[], object]) -> None:
+    for _ in range(10_000):
+        if condition():
+            return
+        await asyncio.sleep(0)
+    raise AssertionError("the condition never came true")
+
+
+async def _watch(bodies: Bodies, taken: list[int]) -> None:
+    while True:
+        taken.append(bodies.in_use_by_large)
+        await asyncio.sleep(0)
+
+
+async def _hold_large(bodies: Bodies, ends: asyncio.Event, size: int) -> None:
+    body = document(size)
+    async with bodies.read_json(request(*pieces_of(body[:-1]), ends, body[-1:])):
+        pass
+
+
+@pytest.mark.parametrize("bomb", [gzip.compress(bytes(64 * MB)), b"\x00\x00\x00\xff\xff" * MB], ids=["much", "nothing"])
+async def test_a_packed_body_that_becomes_too_large_is_read_no_further(bomb: bytes) -> None:
+    """One that inflates to more than the limit, and one that inflates to nothing and never ends."""
+    coding = "gzip" if bomb.startswith(b"\x1f") else "deflate"
+    endless = Request(*pieces_of(bomb, 1024), Content_Encoding=coding)
+    bodies = make(max_body_mb=1)
+    with pytest.raises(BatchTooLarge, match="larger than 1 MB"):
+        async with bodies.read_json(cast("web.Request", endless)):
+            raise AssertionError("never reached")
+    assert endless.given < len(bomb) // 1024
+    assert bodies.in_use == 0
+
+
+async def test_others_take_their_turns_while_a_body_is_inflated() -> None:
+    """One small piece of a packed body may keep the processor busy for long."""
+    turns = 0
+
+    async def count() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    counter = asyncio.create_task(count())
+    packed = gzip.compress(document(16 * MB))
+    async with make().read_json(request(packed, Content_Encoding="gzip")):
+        counter.cancel()
+    assert turns >= 60
 
 
 async def _hold(bodies: Bodies, ends: asyncio.Event) -> None:

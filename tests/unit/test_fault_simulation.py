@@ -29,7 +29,7 @@ from bridge.dispatch import Dispatch
 from bridge.errors import CannotTakeNow, ModernUnreachable
 from bridge.gates import Gates, GateTerms
 from bridge.intake import Intake
-from bridge.journal import Attempt, BatchRecord, Change, Claim, Order, StoredBatch
+from bridge.journal import Attempt, BatchRecord, Change, Claim, News, Order, StoredBatch
 from bridge.journal.patient import PatientJournal
 from bridge.journal.sqlite import reading
 from bridge.journal.sqlite.applying import apply_changes
@@ -37,19 +37,21 @@ from bridge.journal.sqlite.crossreference import find_claims
 from bridge.journal.sqlite.proof import prove
 from bridge.journal.sqlite.schema import upgrade
 from bridge.lobby import Lobby
-from bridge.mapping.library import ReplyTable
+from bridge.mapping import ReplyTable
 from bridge.modern.answers import Answer, NotTaken, Refused, Taken, Unknown
 from bridge.modern.lists import ModernInvoice
 from bridge.modern.results import ModernBatch
 from bridge.modern.tokens import Access
 from bridge.modern.waiting import Waiter
+from bridge.open_batches import Limits
 from bridge.plan import PlannedRow
 from bridge.reconcile import Finding, NeverArrived, Patience, Reconciler
 from bridge.references import References
+from bridge.refusals import Refusals
 from bridge.submission import Submitter, Terms
 from bridge.verdicts import Judge
 from bridge.work import Worker, open_work
-from bridge.workshop import Limits, Workshop
+from bridge.workshop import Workshop
 
 T = TypeVar("T")
 
@@ -292,6 +294,9 @@ class Process:
     def may_send(self, seconds: float) -> bool:
         return True
 
+    def tell(self, news: News, name: str) -> None:
+        """There is nobody to be told."""
+
 
 class BlindReconciler(Reconciler):
     """The mechanism switched off: what was not answered is sent again."""
@@ -325,7 +330,7 @@ class Simulation:
         journal: Any = process
         modern: Any = self.modern
         patience = Patience(TIMEOUT_SECONDS, self.settle_seconds)
-        reconciler = self.reconciler(modern, patience, clock=now)
+        reconciler = self.reconciler(modern, journal, patience, clock=now)
         loop = asyncio.get_running_loop()
         patient = PatientJournal(journal, clock=now, sleep=asyncio.sleep)
         gates = Gates(GateTerms(concurrency=8, failures_to_break=10**9), clock=loop.time)
@@ -335,6 +340,7 @@ class Simulation:
             Waiter(self.modern.glance, clock=loop.time, jitter=self.chance.random),
             reconciler,
             Judge(reconciler, ["duplicate"]),
+            Refusals(modern, clock=now),
             access=_access,
             terms=Terms(retry_seconds=86_400),
             clock=now,
@@ -367,7 +373,7 @@ class Simulation:
         death = asyncio.create_task(process.died.wait())
         while not death.done() and not self._is_over(names):
             await asyncio.wait({death}, timeout=1.0)
-            self.parked |= {work.record.id for work in workshop._works.values() if work.parked}
+            self.parked |= {work.record.id for work in workshop.works if work.parked}
         process.died.set()  # whoever wakes up now finds that there is nothing left to do
         for task in (death, *tasks):
             task.cancel()

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml  # type: ignore[import-untyped]  # it has no types; schemathesis brings it, and nothing at run time needs it
+import yaml  # type: ignore[import-untyped]  # it comes without types, and one call needs no stubs
 
 from bridge.endpoints import HOOK_PATH
 from bridge.settings import Settings, load_settings

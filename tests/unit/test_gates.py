@@ -38,7 +38,7 @@ async def test_only_so_many_pass_side_by_side(time: Time) -> None:
 
     async def write() -> None:
         nonlocal inside, most
-        async with all_gates.of("a").passage():
+        with await all_gates.of("a").enter():
             inside += 1
             most = max(most, inside)
             await asyncio.sleep(0)
@@ -46,7 +46,7 @@ async def test_only_so_many_pass_side_by_side(time: Time) -> None:
 
     await asyncio.gather(*(write() for _ in range(10)))
     assert most == 2
-    async with all_gates.of("a").passage(), all_gates.of("a").passage(), all_gates.of("b").passage():
+    with await all_gates.of("a").enter(), await all_gates.of("a").enter(), await all_gates.of("b").enter():
         pass
 
 
@@ -54,7 +54,7 @@ async def test_writes_are_spaced(time: Time) -> None:
     """With two writes a second, five take two seconds."""
     gate = gates(time, writes_per_second=2).of("a")
     for _ in range(5):
-        async with gate.passage():
+        with await gate.enter():
             pass
     assert time.now == pytest.approx(102.0)
 
@@ -66,7 +66,7 @@ async def test_failures_in_a_row_close_the_gate_for_longer_and_longer(time: Time
     waited = []
     for _ in range(12):
         before = time.now
-        async with gate.passage():
+        with await gate.enter():
             waited.append(time.now - before)
             gate.failed()
     assert waited[:5] == [0, 0, 0, 1, 2]
@@ -90,7 +90,7 @@ async def test_failures_of_writes_that_were_under_way_do_not_prolong_a_break(tim
     for end in (101.0, 103.0):
         for _ in range(4):
             gate.failed()
-        async with gate.passage():
+        with await gate.enter():
             assert time.now == pytest.approx(end)
 
 
@@ -99,5 +99,43 @@ async def test_a_retry_after_holds_everybody(time: Time) -> None:
     gate = gates(time).of("a")
     gate.hold(7)
     gate.hold(3)
-    async with gate.passage():
+    with await gate.enter():
         assert time.now == pytest.approx(107.0)
+
+
+async def test_a_slot_left_twice_is_free_once(time: Time) -> None:
+    """Whoever cleans up need not know whether somebody else did."""
+    gate = gates(time, concurrency=1).of("a")
+    passage = await gate.enter()
+    passage.leave()
+    passage.leave()
+    with await gate.enter():
+        assert await gate.enter_at_once() is None
+
+
+async def test_a_writer_cut_off_while_the_gate_is_held_leaves_its_slot(time: Time) -> None:
+    """The pause is waited for with a slot in hand."""
+
+    async def for_ever(_: float) -> None:
+        await asyncio.Event().wait()
+
+    gate = Gates(GateTerms(concurrency=1), clock=time.clock, sleep=for_ever).of("a")
+    gate.hold(7)
+    waiting = asyncio.create_task(gate.enter())
+    await asyncio.sleep(0)
+    waiting.cancel()
+    await asyncio.gather(waiting, return_exceptions=True)
+    time.now += 7
+    assert await gate.enter_at_once() is not None
+
+
+async def test_a_slot_is_taken_at_once_or_not_at_all(time: Time) -> None:
+    """Not while another holds the only one, nor in a pause."""
+    gate = gates(time, concurrency=1, writes_per_second=1).of("a")
+    first = await gate.enter_at_once()
+    assert first is not None
+    assert await gate.enter_at_once() is None
+    first.leave()
+    assert await gate.enter_at_once() is None, "a second has not passed since the first"
+    time.now += 1
+    assert await gate.enter_at_once() is not None

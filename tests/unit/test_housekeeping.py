@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import cast
@@ -14,6 +14,7 @@ from structlog.testing import capture_logs
 from bridge.errors import CannotTakeNow
 from bridge.housekeeping import Housekeeping
 from bridge.journal import Journal
+from bridge.journal.interface import Redact
 from bridge.office import Office
 from bridge.workshop import Workshop
 
@@ -26,6 +27,9 @@ class Rounds:
     failures: list[Exception] = field(default_factory=list)
     erased: list[float] = field(default_factory=list)
     erasable: int = 0
+    counted: int = 0
+    shown: list[Mapping[str, int]] = field(default_factory=list)
+    redacted: bytes = b""
     during_orders: Callable[[], None] | None = None
 
     async def take_over(self) -> None:
@@ -39,7 +43,14 @@ class Rounds:
             during, self.during_orders = self.during_orders, None
             during()
 
-    async def erase(self, finished_before: float) -> int:
+    async def doubts(self) -> dict[str, int]:
+        if self.failures:
+            raise self.failures.pop(0)
+        self.counted += 1
+        return {"org": self.counted}
+
+    async def erase(self, finished_before: float, redact: Redact) -> int:
+        self.redacted = redact(b'{"statuscode":2,"errors":[],"responses":[]}', [], "")
         self.erased.append(finished_before)
         return self.erasable
 
@@ -50,6 +61,7 @@ async def keep(rounds: Rounds, round_seconds: float) -> AsyncIterator[Housekeepi
         cast("Workshop", rounds),
         cast("Office", rounds),
         cast("Journal", rounds),
+        show_doubts=rounds.shown.append,
         retention_seconds=100,
         clock=lambda: 1000.0,
         round_seconds=round_seconds,
@@ -117,7 +129,21 @@ async def test_what_is_past_its_retention_is_erased_at_the_start(erasable: int, 
             await until(lambda: rounds.erased)
             await asyncio.sleep(0)
     assert rounds.erased == [900.0]
+    assert rounds.redacted == b'{"statuscode":2,"errors":[],"responses":[]}'
     assert len([entry for entry in logs if entry["event"] == "payloads_erased"]) == logged
+
+
+async def test_rows_in_doubt_are_counted_at_their_own_pace(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For the metric; a store that cannot be asked now is asked again."""
+    monkeypatch.setattr("bridge.housekeeping.COUNT_EVERY_SECONDS", 0.001)
+    rounds = Rounds()
+    async with keep(rounds, 3600):
+        await until(lambda: len(rounds.shown) >= 2)
+        rounds.failures.append(CannotTakeNow())
+        before = len(rounds.shown)
+        await until(lambda: not rounds.failures and len(rounds.shown) > before)
+    assert rounds.shown[:2] == [{"org": 1}, {"org": 2}]
+    assert len(rounds.done) == 2
 
 
 async def test_erasing_goes_on_at_its_own_pace(monkeypatch: pytest.MonkeyPatch) -> None:

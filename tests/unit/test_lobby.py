@@ -231,3 +231,23 @@ async def test_a_caller_that_cannot_be_answered_does_not_hold_the_end_up(monkeyp
     lobby = make()
     with lobby.visit():
         await asyncio.wait_for(lobby.clear(0.01), 5)
+
+
+async def test_callers_whose_waiting_is_useless_are_sent_away() -> None:
+    """After a last look; those who wait for another batch, or come later, are left alone."""
+    lobby, books, other = make(), Books(), Books()
+    caller = asyncio.create_task(lobby.wait("b", soon(), books.look))
+    stranger = asyncio.create_task(lobby.wait("other", soon(), other.look))
+    await books.looked.wait()
+    lobby.dismiss("b")
+    lobby.dismiss("nobody waits for this one")
+    async with asyncio.timeout(5):
+        assert await caller is None
+    assert (books.looks, stranger.done()) == (2, False)
+    books.looked.clear()
+    later = asyncio.create_task(lobby.wait("b", soon(), books.look))
+    await books.looked.wait()
+    await asyncio.sleep(0)
+    assert not later.done()
+    stranger.cancel()
+    later.cancel()

@@ -147,6 +147,18 @@ def test_creditor_rows(directory: Directory) -> None:
     assert not directory.knows(ONE, "")
 
 
+def test_a_sender_reads_its_own_organizations(directory: Directory) -> None:
+    """All of them, or the one a creditor belongs to; none for an unknown creditor, and for one of somebody else's."""
+
+    def readable(who: Sender, creditorid: str = "") -> list[str]:
+        return [each.id for each in directory.readable(who, creditorid)]
+
+    assert readable(ONE) == [NORDLYS]
+    assert readable(TWO) == [NORDLYS, FJELLHEIM]
+    assert readable(TWO, "971274190") == [FJELLHEIM]
+    assert readable(ONE, "971274190") == readable(TWO, "555") == []
+
+
 def test_organizations_can_be_looked_up(directory: Directory) -> None:
     """The journal knows organizations by id; one that is no longer configured is not found."""
     nordlys = directory.find(NORDLYS)

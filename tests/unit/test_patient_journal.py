@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -95,3 +97,35 @@ async def test_other_errors_are_not_waited_out() -> None:
     with pytest.raises(StaleCall):
         await journal.write(CHANGE)
     assert time.pauses == []
+
+
+async def test_a_store_that_says_it_is_back_is_written_to_at_once() -> None:
+    """Nobody waits for the end of a pause that has grown during the outage; afterwards pauses are short again."""
+    store, pauses = Store([CannotTakeNow()] * 4), []
+
+    async def sleep(seconds: float) -> None:
+        pauses.append(seconds)
+        await asyncio.sleep(0 if len(pauses) != 3 else 3600)
+
+    journal = PatientJournal(cast("Journal", store), clock=time.monotonic, sleep=sleep)
+    writing = asyncio.create_task(journal.write(CHANGE))
+    async with asyncio.timeout(5):
+        while len(pauses) < 3:  # noqa: ASYNC110 - of a fake
+            await asyncio.sleep(0)
+        assert not writing.done()
+        journal.try_again()
+        await writing
+    assert pauses == [0.2, 0.4, 0.8, 0.2]
+    assert store.written == [CHANGE]
+
+
+async def test_a_write_that_is_cancelled_while_it_waits_leaves_nothing_behind() -> None:
+    """Neither a sleeper nor somebody who waits for news."""
+    before = asyncio.all_tasks()
+    journal = PatientJournal(cast("Journal", Store([CannotTakeNow()])), clock=time.monotonic, sleep=asyncio.sleep)
+    writing = asyncio.create_task(journal.write(CHANGE))
+    await asyncio.sleep(0.01)
+    writing.cancel()
+    await asyncio.gather(writing, return_exceptions=True)
+    await asyncio.sleep(0)
+    assert asyncio.all_tasks() == before

@@ -11,8 +11,8 @@ from structlog.testing import capture_logs
 
 from bridge.batch import Address, CallState, Operation, Verdict
 from bridge.calls import LiveCall
-from bridge.errors import ModernRefused, ModernUnreachable
-from bridge.journal import CallRecord
+from bridge.errors import CannotTakeNow, ModernRefused, ModernUnreachable
+from bridge.journal import CallRecord, Claim
 from bridge.modern.lists import ModernCase, ModernInvoice
 from bridge.modern.results import ModernBatch
 from bridge.modern.tokens import Access
@@ -55,6 +55,7 @@ class Modern:
     honours_key: bool = True
     failures: list[Exception] = field(default_factory=list)
     looks: list[float] = field(default_factory=list)
+    known: list[Claim] = field(default_factory=list)
 
     async def batches(
         self, access: Access, *, idempotency_key: str | None = None, created_since: float | None = None
@@ -74,6 +75,13 @@ class Modern:
         visible = [invoice for at, invoice in self.held if at <= self.time.now]
         return [invoice for invoice in visible if invoice.unique_source_invoice_id == unique_source_invoice_id]
 
+    async def claims(self, organization: str, kind: str, value: str) -> Sequence[Claim]:
+        """Answer as the cross-reference, which is in trouble now and then, too."""
+        if self.failures:
+            raise self.failures.pop()
+        assert kind == "invoiceId"
+        return [claim for claim in self.known if (claim.organization, claim.invoice_id) == (organization, value)]
+
     async def cases(
         self, access: Access, *, unique_source_invoice_id: str | None = None, case_number: str | None = None
     ) -> Sequence[ModernCase]:
@@ -92,7 +100,7 @@ def modern(time: Time) -> Modern:
 
 @pytest.fixture
 def reconciler(time: Time, modern: Modern) -> Reconciler:
-    return Reconciler(modern, Patience(TIMEOUT, SETTLE), clock=time, sleep=time.sleep)
+    return Reconciler(modern, modern, Patience(TIMEOUT, SETTLE), clock=time, sleep=time.sleep)
 
 
 def make_call(operation: Operation = INVOICES, count: int = 2, *, tried: bool = True) -> LiveCall:
@@ -222,6 +230,28 @@ async def test_an_invoice_of_somebody_else_refuses_the_row(
     outcome = finding.outcomes[Address("invoice", 0)]
     assert outcome.verdict is Verdict.REFUSED
     assert "case c0" in outcome.message
+
+
+@pytest.mark.parametrize(
+    ("known", "verdict"),
+    [
+        ([], Verdict.ACCEPTED),
+        ([Claim("org", "i0", batch_id="b")], Verdict.ACCEPTED),
+        ([Claim("org", "i0")], Verdict.ACCEPTED),
+        ([Claim("elsewhere", "i0", batch_id="a"), Claim("org", "i1", batch_id="a")], Verdict.ACCEPTED),
+        ([Claim("org", "i0", batch_id="a")], Verdict.REFUSED),
+    ],
+    ids=["unknown", "learned by this batch", "from outside", "other claims", "learned by another batch"],
+)
+async def test_an_invoice_that_another_batch_made_is_not_this_calls_however_young(
+    modern: Modern, reconciler: Reconciler, known: list[Claim], verdict: Verdict
+) -> None:
+    """Made a minute before the call, it might be ours by clocks that differ; the cross-reference knows better."""
+    modern.held, modern.known = [(START, invoice(0, START - 60))], known
+    modern.failures = [CannotTakeNow()]
+    finding = await reconciler.settle(ACCESS, make_call(count=1))
+    assert isinstance(finding, Found)
+    assert finding.outcomes[Address("invoice", 0)].verdict is verdict
 
 
 async def test_a_look_that_fails_says_nothing(time: Time, modern: Modern, reconciler: Reconciler) -> None:

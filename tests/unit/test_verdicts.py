@@ -15,7 +15,7 @@ from bridge.modern.lists import ModernInvoice
 from bridge.modern.results import ModernBatch
 from bridge.modern.tokens import Access
 from bridge.plan import Draft, PlannedRow
-from bridge.reconcile import Reconciler
+from bridge.reconcile import Reconciler, verdict_on
 from bridge.verdicts import Judge
 
 ACCESS = Access("org", "client", "secret")
@@ -36,6 +36,9 @@ class Claims:
 
     async def look_up_patiently(self, access: Access, rows: Sequence[PlannedRow]) -> Mapping[Address, ModernInvoice]:
         return self._find("look up", rows)
+
+    async def judge(self, call: LiveCall, found: Mapping[Address, ModernInvoice]) -> dict[Address, Outcome]:
+        return {row.address: verdict_on(call, row, found[row.address]) for row in call.rows if row.address in found}
 
     def _find(self, how: str, rows: Sequence[PlannedRow]) -> Mapping[Address, ModernInvoice]:
         if rows:

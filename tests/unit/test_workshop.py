@@ -26,6 +26,7 @@ from bridge.journal import (
     Journal,
     LostBatch,
     MoveCall,
+    News,
     OpenBatch,
     Order,
     RowRecord,
@@ -35,11 +36,12 @@ from bridge.journal import (
 )
 from bridge.journal.patient import PatientJournal
 from bridge.lobby import Lobby
-from bridge.mapping.library import ReplyTable
+from bridge.mapping import ReplyTable
 from bridge.office import Office
+from bridge.open_batches import Limits
 from bridge.plan import BatchClaims
 from bridge.work import Work, Worker
-from bridge.workshop import Limits, Workshop
+from bridge.workshop import Workshop
 
 FIRST, SECOND = Address("invoice", 0), Address("invoice", 1)
 DESK: Any = SimpleNamespace(profile=SimpleNamespace(reply=ReplyTable(0, 1, 2, 3, "OK", "PENDING"), objects={}))
@@ -56,6 +58,7 @@ class Shelf:
     failures: dict[str, list[Exception]] = field(default_factory=dict)
     writes: list[tuple[Any, ...]] = field(default_factory=list)
     let_go_of: list[str] = field(default_factory=list)
+    told: list[tuple[News, str]] = field(default_factory=list)
 
     def _fail(self, method: str) -> None:
         if waiting := self.failures.get(method):
@@ -63,6 +66,9 @@ class Shelf:
 
     def may_send(self, seconds: float) -> bool:
         return True
+
+    def tell(self, news: News, name: str) -> None:
+        self.told.append((news, name))
 
     async def take_over(self) -> list[str]:
         self._fail("take_over")
@@ -132,8 +138,11 @@ class Hands:
     sending: bool = False
     runs: list[Work] = field(default_factory=list)
 
-    def first_calls(self, work: Work) -> list[Any]:
+    async def first_calls(self, work: Work) -> list[Any]:
         return []
+
+    def withdraw(self, work: Work) -> None:
+        pass
 
     def is_sending(self, work: Work) -> bool:
         return self.sending
@@ -197,7 +206,7 @@ def make(script: Callable[[Work], Awaitable[None]] = finish, **limits: int) -> P
         cast("Worker", hands),
         lobby,
         observer=witness,
-        limits=Limits(**{"open_batches": 10, "open_batches_per_sender": 10, "open_rows": 100} | limits),
+        limits=Limits(**{"batches": 10, "batches_per_sender": 10, "rows": 100} | limits),
         clock=clock,
     )
     office = Office(workshop, cast("Journal", shelf), journal, clock=clock, new_id=lambda: "new")
@@ -245,11 +254,11 @@ async def test_a_batch_is_journalled_worked_and_answered_once() -> None:
     """While it is at work it is found and counted; afterwards its answer stays with it."""
     place, work = make(), a_work()
     await open_one(place, work)
-    assert place.workshop.find("s", "i-b") is work
-    assert place.workshop.open_batches == 1
+    assert place.workshop.works.find("s", "i-b") is work
+    assert len(place.workshop.works) == 1
     assert work.opened.done()
     await until(lambda: work.reply)
-    assert (place.workshop.open_batches, place.workshop.find("s", "i-b")) == (0, None)
+    assert (len(place.workshop.works), place.workshop.works.find("s", "i-b")) == (0, None)
     assert await place.workshop.look(work) == work.reply
     assert [change.reply for change in place.shelf.finished()] == [work.reply]
     assert place.shelf.writes[0][0].batch.payload == b"{}"
@@ -317,8 +326,8 @@ async def test_a_batch_the_journal_does_not_take_was_never_there(failure: Except
     for waiting in (opening, joined):
         with pytest.raises(type(failure)):
             await waiting
-    assert (place.workshop.open_batches, place.hands.runs, place.witness.taken) == (0, [], [])
-    assert place.workshop._open_rows == 0
+    assert (len(place.workshop.works), place.hands.runs, place.witness.taken) == (0, [], [])
+    assert place.workshop.works.rows == 0
     assert place.workshop.accepting is isinstance(failure, IdentityTaken)
 
 
@@ -327,49 +336,49 @@ async def test_a_batch_the_journal_does_not_take_was_never_there(failure: Except
 
 async def test_no_more_batches_than_agreed_are_open() -> None:
     """503 with the advice to come back; room is there again as soon as one is finished."""
-    place = make(for_ever, open_batches=2)
+    place = make(for_ever, batches=2)
     for name in "ab":
         await open_one(place, a_work(name, sender=name))
     assert not accepts(place)
     with pytest.raises(CannotTakeNow) as full:
-        place.workshop.refuse_when_full("c", 1)
+        place.workshop.works.refuse_when_full("c", 1)
     assert full.value.retry_after_seconds == 15
     await until(lambda: place.hands.runs)
     await place.workshop._stop(place.hands.runs[0])
-    place.workshop.refuse_when_full("c", 1)
+    place.workshop.works.refuse_when_full("c", 1)
     assert accepts(place)
     await place.workshop.close()
 
 
 async def test_those_that_were_read_together_do_not_all_come_in() -> None:
     """Each passed the first check while the others were still being read: the last check is where it is taken."""
-    place = make(for_ever, open_batches=2)
+    place = make(for_ever, batches=2)
     for name in "abc":
-        place.workshop.refuse_when_full(name, 2)
+        place.workshop.works.refuse_when_full(name, 2)
     opened = await asyncio.gather(*(open_one(place, a_work(name)) for name in "abc"), return_exceptions=True)
     assert [type(one).__name__ for one in opened] == ["NoneType", "NoneType", "CannotTakeNow"]
-    assert place.workshop.open_batches == 2
+    assert len(place.workshop.works) == 2
     await place.workshop.close()
 
 
 async def test_one_sender_does_not_take_all_the_room() -> None:
     """429 for the one that has its share open; another one is taken."""
-    place = make(for_ever, open_batches_per_sender=1)
+    place = make(for_ever, batches_per_sender=1)
     await open_one(place, a_work("a"))
     with pytest.raises(TooManyBatches):
-        place.workshop.refuse_when_full("s", 1)
-    place.workshop.refuse_when_full("other", 1)
+        place.workshop.works.refuse_when_full("s", 1)
+    place.workshop.works.refuse_when_full("other", 1)
     await place.workshop.close()
 
 
 async def test_rows_are_bounded_unless_a_batch_comes_alone() -> None:
     """A batch larger than the bound could never be taken otherwise."""
-    place = make(for_ever, open_rows=5)
-    place.workshop.refuse_when_full("s", 50)
+    place = make(for_ever, rows=5)
+    place.workshop.works.refuse_when_full("s", 50)
     await open_one(place, a_work("a", rows=3))
-    place.workshop.refuse_when_full("s", 2)
+    place.workshop.works.refuse_when_full("s", 2)
     with pytest.raises(CannotTakeNow):
-        place.workshop.refuse_when_full("s", 3)
+        place.workshop.works.refuse_when_full("s", 3)
     await place.workshop.close()
 
 
@@ -387,7 +396,7 @@ async def test_callers_of_a_lost_batch_get_the_other_replicas_answer() -> None:
     await open_one(place, work)
     caller = asyncio.create_task(place.lobby.wait("b", NOW + 60, lambda: place.workshop.look(work)))
     await until(lambda: work.lost)
-    assert place.workshop.open_batches == 0
+    assert len(place.workshop.works) == 0
     assert await place.workshop.look(work) is None
     assert b"PENDING" in await place.workshop.interim(work), "as the store knows it, not as this replica believed"
     await place.shelf.write(FinishBatch("b", b"the other's", NOW))
@@ -425,7 +434,7 @@ async def test_a_batch_stopped_by_a_fault_is_taken_up_again(monkeypatch: pytest.
     with capture_logs() as logs:
         await until(lambda: work.lost)
     assert [entry["event"] for entry in logs if entry["log_level"] == "error"] == ["unexpected"]
-    assert place.workshop.open_batches == 0
+    assert len(place.workshop.works) == 0
     await until(lambda: place.shelf.let_go_of)
     await place.workshop.take_over()
     assert await asyncio.wait_for(caller, 5) == place.shelf.finished()[0].reply
@@ -514,9 +523,9 @@ async def test_a_batch_taken_over_from_ourselves_is_worked_once() -> None:
     await place.workshop.take_over()
     await until(lambda: len(place.hands.runs) == 2)
     assert work.lost
-    place.workshop._drop(work)  # once more, as its end might
-    assert (place.workshop.open_batches, place.workshop._open_rows) == (1, 2)
-    assert place.workshop.find("s", "i-b") is place.hands.runs[1]
+    place.workshop.works.drop(work)  # once more, as its end might
+    assert (len(place.workshop.works), place.workshop.works.rows) == (1, 2)
+    assert place.workshop.works.find("s", "i-b") is place.hands.runs[1]
     await place.workshop.close()
 
 
@@ -535,11 +544,11 @@ async def test_two_open_batches_may_share_an_identity() -> None:
         await open_one(place, work)
     ends["a"].set()
     await until(lambda: works[0].reply)
-    assert place.workshop.find("s", "same") is works[1]
-    assert (place.workshop.open_batches, place.workshop._open_rows) == (1, 2)
+    assert place.workshop.works.find("s", "same") is works[1]
+    assert (len(place.workshop.works), place.workshop.works.rows) == (1, 2)
     ends["b"].set()
     await until(lambda: works[1].reply)
-    assert (place.workshop.open_batches, place.workshop._open_rows) == (0, 0)
+    assert (len(place.workshop.works), place.workshop.works.rows) == (0, 0)
 
 
 async def test_a_batch_whose_profile_is_gone_waits_for_the_operator() -> None:
@@ -592,13 +601,18 @@ async def test_a_batch_in_doubt_is_parked_and_stays_open() -> None:
     place = make(park)
     parked(place)
     await place.workshop.take_over()
-    work = place.workshop.find("s", "i-b")
+    work = place.workshop.works.find("s", "i-b")
     assert work is not None
     await until(lambda: work.parked)
     assert place.workshop.is_parked(work)
     assert (await place.workshop.look(work), place.shelf.finished()) == (None, [])
     assert b"PENDING" in await place.workshop.interim(work)
-    assert place.workshop.open_batches == 1
+    assert len(place.workshop.works) == 1
+    assert place.shelf.told == [(News.PARKED, "b")]
+    place.workshop.ask_if_parked("elsewhere")
+    place.workshop.tell_if_parked("elsewhere")
+    place.workshop.tell_if_parked("b")
+    assert place.shelf.told[1:] == [(News.ASKED, "elsewhere"), (News.PARKED, "b")], "only who works it can tell"
     work.lost = True
     assert not place.workshop.is_parked(work), "who knows what others do about it"
 
@@ -608,7 +622,7 @@ async def test_an_order_is_carried_out_and_the_batch_goes_on() -> None:
     place = make(park)
     parked(place)
     await place.workshop.take_over()
-    work = place.workshop.find("s", "i-b")
+    work = place.workshop.works.find("s", "i-b")
     assert work is not None
     await until(lambda: work.parked)
     place.shelf.orders.append(an_order())
@@ -627,11 +641,11 @@ async def test_an_order_waits_for_the_answers_of_what_is_being_sent() -> None:
     place = make(for_ever)
     parked(place)
     await place.workshop.take_over()
-    work = place.workshop.find("s", "i-b")
+    work = place.workshop.works.find("s", "i-b")
     place.shelf.orders.append(an_order())
     place.hands.sending = True
     await place.office.carry_out_orders()
-    assert place.workshop.find("s", "i-b") is work
+    assert place.workshop.works.find("s", "i-b") is work
     assert [order.fulfilled_at for order in place.shelf.orders] == [None]
     place.hands.sending = False
     await place.office.carry_out_orders()
@@ -662,7 +676,7 @@ async def test_an_order_that_cannot_be_carried_out_now_leaves_the_batch_at_work(
     place.shelf.failures["write"] = [StaleCall()]
     await place.office.carry_out_orders()
     await until(lambda: len(place.hands.runs) == 2)
-    assert place.workshop.open_batches == 1
+    assert len(place.workshop.works) == 1
     await place.office.carry_out_orders()
     await until(place.shelf.finished)
 
@@ -698,7 +712,7 @@ async def test_a_batch_that_others_have_taken_is_forsaken() -> None:
     await place.shelf.write(FinishBatch("b", b"the other's", NOW))
     place.workshop.forsake("b")
     assert await asyncio.wait_for(caller, 5) == b"the other's"
-    assert (work.lost, place.workshop.open_batches, place.shelf.let_go_of) == (True, 0, ["b"])
+    assert (work.lost, len(place.workshop.works), place.shelf.let_go_of) == (True, 0, ["b"])
     place.workshop.forsake("unknown")
     await until(lambda: not place.workshop._tasks)
     assert place.shelf.let_go_of == ["b", "unknown"]

@@ -9,19 +9,24 @@ from bridge.journal.changes import (
     DecideRows,
     FinishBatch,
     FulfilOrder,
+    Hook,
     LearnClaims,
     MoveCall,
+    NoteRebuild,
     OpenBatch,
     PlaceOrder,
     PlanCall,
+    RegisterSettlements,
     SeeCreditor,
 )
 from bridge.journal.postgres.crossreference import learn_claims
+from bridge.journal.postgres.inbox import keep_hooks
 from bridge.journal.postgres.moving import decide_rows, finish_batches, move_calls
-from bridge.journal.postgres.noting import count_unknown, fulfil_orders, keep_hooks, place_orders, see_creditors
+from bridge.journal.postgres.noting import count_unknown, fulfil_orders, place_orders, see_creditors
 from bridge.journal.postgres.opening_batches import open_batches, plan_calls
 from bridge.journal.postgres.session import Refused, Session
-from bridge.journal.postgres.waves import KeepHook, Placed, Step, order_waves
+from bridge.journal.postgres.settlements import note_rebuilds, register_settlements
+from bridge.journal.postgres.waves import Placed, Step, order_waves
 
 Apply = Callable[[Session, Sequence[Placed]], Awaitable[None]]
 
@@ -34,9 +39,11 @@ APPLY: Mapping[type[Step], Apply] = {
     FinishBatch: finish_batches,
     CountUnknown: count_unknown,
     SeeCreditor: see_creditors,
-    KeepHook: keep_hooks,
+    Hook: keep_hooks,
     PlaceOrder: place_orders,
     FulfilOrder: fulfil_orders,
+    RegisterSettlements: register_settlements,
+    NoteRebuild: note_rebuilds,
 }
 
 

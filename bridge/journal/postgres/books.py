@@ -2,32 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from functools import partial
 
-from bridge.journal.changes import PlaceOrder
-from bridge.journal.interface import News
-from bridge.journal.postgres import reading
-from bridge.journal.postgres.connections import PROVING, READING, WRITING, Connection, connect, describe
-from bridge.journal.postgres.crossreference import find_claims
-from bridge.journal.postgres.failures import FOREIGN, Failure, classify, translate, translate_at_start
-from bridge.journal.postgres.lifeline import CHANNEL, pack_news
-from bridge.journal.postgres.noting import place_order
+from bridge.journal.postgres import crossreference, inbox, reading, settlements
+from bridge.journal.postgres.connections import PROVING, READING, Connection, connect
 from bridge.journal.postgres.readers import Finder, Readers
 from bridge.journal.postgres.schema import require_current
 from bridge.journal.records import (
     Attempt,
     BatchRecord,
     BatchSummary,
+    CaseEvent,
     Claim,
     Ledger,
+    NumberedSettlement,
     Order,
+    Rebuild,
     SeenCreditor,
     StoredBatch,
     UnknownField,
 )
-
-NOBODY = 0
-"""The sender of news that no replica tells."""
 
 
 class PostgresBooks:
@@ -58,7 +53,31 @@ class PostgresBooks:
 
     async def claims(self, organization: str, kind: str, value: str) -> list[Claim]:
         """Find claims by one of their names; for `ledgerref`, by whatever the ERP would use as one."""
-        return await self._readers.ask(find_claims, organization, kind, value)
+        return await self._readers.ask(crossreference.find_claims, organization, kind, value)
+
+    async def find_claims(self, name: str, *, limit: int = 100) -> list[Claim]:
+        """Find claims of any organization by any of their ids or names, or by the batch they came in."""
+        return await self._readers.ask(crossreference.find_anywhere, name, limit)
+
+    async def claims_of(self, organization: str, invoice_ids: Sequence[str]) -> Mapping[str, Claim]:
+        """Return what is known about these invoices, by their modern id."""
+        return await self._readers.ask(crossreference.claims_of, organization, invoice_ids)
+
+    async def case_history(self, organization: str, case_ids: Sequence[str]) -> Mapping[str, Sequence[CaseEvent]]:
+        """Return what webhooks told about these cases, by case id, oldest first."""
+        return await self._readers.ask(inbox.case_history, organization, case_ids)
+
+    async def settlements_after(self, organizations: Sequence[str], number: int) -> list[NumberedSettlement]:
+        """Return the settlements of these organizations with a higher number, in the order of their numbers."""
+        return await self._readers.ask(settlements.settlements_after, organizations, number)
+
+    async def newest_labelled(self, sender: str, batchid: str) -> BatchRecord | None:
+        """Return the newest batch that the sender called by this batchid."""
+        return await self._readers.ask(reading.find_newest, sender, batchid)
+
+    async def rebuilds(self) -> list[Rebuild]:
+        """Return how far each organization's rebuild of the cross-reference has come."""
+        return await self._readers.ask(settlements.list_rebuilds)
 
     async def summaries(self, *, limit: int = 50) -> list[BatchSummary]:
         """Return the newest batches."""
@@ -71,6 +90,10 @@ class PostgresBooks:
             return await prover.ask(reading.prove)
         finally:
             await prover.close()
+
+    async def doubts(self) -> dict[str, int]:
+        """Return how many rows are in doubt, by organization."""
+        return await self._readers.ask(reading.count_doubts)
 
     async def unknown_fields(self) -> list[UnknownField]:
         """Return what senders sent and nobody reads."""
@@ -101,35 +124,3 @@ class PostgresBooks:
             connection.terminate()
             raise
         self._is_checked = True
-
-
-class PostgresOffice(PostgresBooks):
-    """The books, and a pen for orders."""
-
-    async def write(self, *changes: PlaceOrder) -> None:
-        """Record orders durably, all or none, and tell the replica that works their batches."""
-        try:
-            await self._place(changes)
-        except FOREIGN as error:
-            if classify(error) is not Failure.CONNECTION:
-                raise translate(error) from None
-            # an order that is recorded stays as it is, so an answer that was lost is asked for again
-            await self._place_again(changes)
-
-    async def _place_again(self, changes: tuple[PlaceOrder, ...]) -> None:
-        try:
-            await self._place(changes)
-        except FOREIGN as error:
-            raise translate_at_start(error, describe(self._url)) from None
-
-    async def _place(self, changes: tuple[PlaceOrder, ...]) -> None:
-        connection = await connect(self._url, WRITING)
-        try:
-            await require_current(connection)
-            async with connection.transaction():
-                for change in changes:
-                    await place_order(connection, change)
-                news = pack_news(NOBODY, [(News.ORDERED, change.batch_id) for change in changes])
-                await connection.execute("SELECT pg_notify($1, $2)", CHANNEL, news)
-        finally:
-            connection.terminate()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from typing import Any
 
 from bridge.journal.interface import News
@@ -15,6 +15,8 @@ from bridge.journal.postgres.failures import FOREIGN
 from bridge.journal.postgres.life import Life
 
 CHANNEL = "bridge_news"
+MESSAGE_BYTES = 7900
+"""How much news one message holds: PostgreSQL takes less than 8000 bytes."""
 RENEW_SECONDS = 0.5
 RECONNECT_SECONDS = 0.1
 MATURE_SECONDS = 2.0
@@ -23,9 +25,25 @@ MATURE_SECONDS = 2.0
 Hear = Callable[[News, str], None]
 
 
-def pack_news(sender: int, news: list[tuple[News, str]]) -> str:
-    """Write news for the channel."""
-    return json.dumps([sender, news], separators=(",", ":"))
+def pack_news(sender: int, news: Iterable[tuple[News, str]]) -> Iterator[str]:
+    """Write news for the channel, each once, in as few messages as hold them; news too long for any are left out."""
+    parts: list[str] = []
+    size = 0
+    for each in dict.fromkeys(news):
+        part = json.dumps(each, separators=(",", ":"))
+        if len(part) > MESSAGE_BYTES:
+            continue
+        if size + len(part) > MESSAGE_BYTES:
+            yield _address(sender, parts)
+            parts, size = [], 0
+        parts.append(part)
+        size += len(part) + 1
+    if parts:
+        yield _address(sender, parts)
+
+
+def _address(sender: int, parts: list[str]) -> str:
+    return f"[{sender},[{','.join(parts)}]]"
 
 
 class Lifeline:
@@ -84,7 +102,10 @@ class Lifeline:
         while number == self._life.number and not connection.is_closed():
             asked_at = self._clock()
             if await replicas.renew(connection, number):
+                was_away = not self._life.lasts(0.0)
                 self._life.renewed(asked_at)
+                if was_away:
+                    self._hear(News.BACK, "")
             else:
                 self._life.doubt()
                 await self._begin_again()  # whoever holds our batches now must not wait for our next write

@@ -1,4 +1,4 @@
-"""What is kept beside the batches: unknown fields, the creditor register, webhooks, operators' orders."""
+"""What is kept beside the batches: unknown fields, the creditor register, operators' orders."""
 
 from __future__ import annotations
 
@@ -29,11 +29,6 @@ ON CONFLICT (sender, idnumber) DO UPDATE SET known = excluded.known,
         UNION SELECT json_array_elements_text(excluded.fields::json)) AS names),
     first_seen = LEAST(creditor.first_seen, excluded.first_seen),
     last_seen = GREATEST(creditor.last_seen, excluded.last_seen)
-"""
-
-_KEEP = """
-INSERT INTO hook (key, modern_batch, at) SELECT * FROM unnest($1::text[], $2::text[], $3::float8[])
-ON CONFLICT (key) DO NOTHING RETURNING key
 """
 
 _FULFIL = """
@@ -87,13 +82,6 @@ async def see_creditors(session: Session, wave: Sequence[Placed]) -> None:
         for key, (known, fields, first, last) in sorted(seen.items())
     ]
     await session.fetch(_SEE, *columns(rows))
-
-
-async def keep_hooks(session: Session, wave: Sequence[Placed]) -> None:
-    """Keep webhooks, each key once; tell by write which were new."""
-    rows = sorted((clean(change.key), clean(change.modern_batch), change.at) for _, change in wave)
-    kept = {key for (key,) in await session.fetch(_KEEP, *columns(rows))}
-    session.hooks |= {write: clean(change.key) in kept for write, change in wave}
 
 
 async def fulfil_orders(session: Session, wave: Sequence[Placed]) -> None:

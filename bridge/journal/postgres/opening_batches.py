@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-from bridge.journal import law
+from bridge.journal import law, proof
 from bridge.journal.addresses import render_addresses
 from bridge.journal.changes import IdentityTaken, OpenBatch, PlanCall
 from bridge.journal.postgres.session import Refused, Session, clean, columns, slices
@@ -27,6 +27,11 @@ ON CONFLICT (sender, identity) DO NOTHING RETURNING id, number
 """
 
 _PAYLOADS = "INSERT INTO payload (batch, body) SELECT * FROM unnest($1::bigint[], $2::bytea[])"
+
+_TAKEN = """
+INSERT INTO taken (batch, organization, row_count, addresses)
+SELECT * FROM unnest($1::bigint[], $2::text[], $3::bigint[], $4::text[])
+"""
 
 _ROWS = """
 WITH items AS (
@@ -118,6 +123,9 @@ async def _insert_rows(session: Session, opened: Sequence[tuple[int, OpenBatch]]
     payloads = [(number, change.batch.payload) for number, change in opened if change.batch.payload is not None]
     if payloads:
         await session.fetch(_PAYLOADS, *columns(payloads))
+    shares = [(number, *share) for number, change in opened for share in proof.divide_rows(change.rows)]
+    if shares:
+        await session.fetch(_TAKEN, *columns(shares))
     placed = [(number, position, row) for number, change in opened for position, row in enumerate(change.rows)]
     for part in slices(placed):
         rows = [

@@ -63,6 +63,15 @@ async def find_batches(connection: Connection, asked: Sequence[tuple[str, str]])
     return {(batch.sender, batch.identity): batch for batch in batches}
 
 
+async def find_newest(connection: Connection, sender: str, batchid: str) -> BatchRecord | None:
+    """Return the newest batch that the sender called by this batchid."""
+    found = await connection.fetchrow(
+        f"{_BATCH} WHERE batchid = $1 AND batchid <> '' AND sender = $2 ORDER BY number DESC LIMIT 1",
+        *(clean(batchid), sender),
+    )
+    return None if found is None else restoring.to_batch(found)
+
+
 async def load_batch(connection: Connection, batch_id: str) -> StoredBatch | None:
     """Return a batch with rows in reply order and calls in the order they were planned, all of one moment."""
     async with connection.transaction(isolation="repeatable_read", readonly=True):
@@ -130,19 +139,32 @@ async def list_pending_orders(connection: Connection, replica: int) -> list[Orde
 async def prove(connection: Connection) -> Ledger:
     """Count every row, and name the ones that break the books, all of one moment."""
     async with connection.transaction(isolation="repeatable_read", readonly=True):
-        counts = await connection.fetchrow(proof.COUNTS)
+        taken = await connection.fetchval(proof.TAKEN)
+        shares = await connection.fetch(proof.TAKEN_BY_ORGANIZATION)
+        counts = await connection.fetch(proof.COUNTS)
         doubtful = await connection.fetch(proof.IN_DOUBT)
         faults = [
             fault
             for batch, number, row_count, addresses in await connection.fetch(proof.MISCOUNTED)
             for fault in proof.compare_rows(batch, row_count, addresses, await _addresses(connection, number))
         ]
+        for batch, number in await connection.fetch(proof.MISROUTED):
+            shares_of_batch = await connection.fetch(proof.SHARES.format(batch=number))
+            routes = await connection.fetch(proof.ROUTES.format(batch=number))
+            faults += proof.compare_routes(batch, map(tuple, shares_of_batch), map(tuple, routes))
         faults += [BooksFault(*broken) for broken in await connection.fetch(proof.BROKEN_ROWS)]
         for call in await connection.fetch(proof.BROKEN_CALLS):
             faults += proof.blame_call(*call)
         faults += [BooksFault(batch, "batch", 0, why) for batch, why in await connection.fetch(proof.BROKEN_BATCHES)]
-    accepted, final, pending, in_doubt = map(int, counts or (0, 0, 0, 0))
-    return proof.close_ledger((accepted, final, pending, in_doubt), map(tuple, doubtful), faults)
+    # sums come as Decimals
+    by_organization = [(organization, int(count)) for organization, count in shares]
+    return proof.close_ledger(int(taken), by_organization, map(tuple, counts), map(tuple, doubtful), faults)
+
+
+async def count_doubts(connection: Connection) -> dict[str, int]:
+    """Return how many rows are in doubt, by organization."""
+    found = await connection.fetch(proof.DOUBTS.format(open="batch.finished_at IS NULL"))
+    return {organization: count for organization, count in found}  # noqa: C416 - records are no tuples to the types
 
 
 async def _addresses(connection: Connection, number: int) -> list[Address]:

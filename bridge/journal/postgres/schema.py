@@ -144,7 +144,53 @@ CREATE INDEX operator_order_batch ON operator_order (batch);
 CREATE INDEX operator_order_pending ON operator_order (number) WHERE fulfilled_at IS NULL;
 """
 
-MIGRATIONS: tuple[str, ...] = (_V1,)
+_V2 = """
+CREATE TABLE taken (
+    batch bigint NOT NULL,
+    organization text NOT NULL,
+    row_count bigint NOT NULL,
+    addresses text NOT NULL,
+    PRIMARY KEY (batch, organization)
+);
+UPDATE batch SET kept = true WHERE NOT kept;
+"""  # the last: what retention erased before now, it erases once more, because it has learnt to erase messages
+
+_V3 = """
+ALTER TABLE claim ADD COLUMN modern_batch text NOT NULL DEFAULT '';
+CREATE INDEX claim_case_id ON claim (case_id, organization) WHERE case_id <> '';
+CREATE INDEX claim_modern_batch ON claim (modern_batch) WHERE modern_batch <> '';
+CREATE INDEX claim_nameless ON claim (invoice_number, ledgerref, organization)
+    WHERE invoice_id = '' AND unique_source_invoice_id = '';
+CREATE INDEX batch_label ON batch (batchid, sender, number) WHERE batchid <> '';
+CREATE TABLE case_event (
+    number bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    organization text NOT NULL,
+    case_id text NOT NULL,
+    case_number text NOT NULL,
+    at double precision NOT NULL,
+    kind text NOT NULL,
+    status text NOT NULL,
+    fields text NOT NULL
+);
+CREATE INDEX case_event_case ON case_event (case_id, organization);
+CREATE TABLE settlement (
+    number bigint PRIMARY KEY,
+    organization text NOT NULL,
+    settlement_id text NOT NULL,
+    settled_on text NOT NULL,
+    UNIQUE (organization, settlement_id)
+);
+CREATE INDEX settlement_organization ON settlement (organization, number);
+CREATE TABLE rebuild (
+    organization text PRIMARY KEY,
+    started_at double precision NOT NULL,
+    page_token text NOT NULL,
+    claims bigint NOT NULL,
+    finished_at double precision
+);
+"""
+
+MIGRATIONS: tuple[str, ...] = (_V1, _V2, _V3)
 """Script n brings a journal from version n to n + 1. Never edit one that was released; append."""
 
 

@@ -9,8 +9,9 @@ from collections.abc import Callable, Iterable
 from functools import partial
 
 from bridge.errors import CannotTakeNow
-from bridge.journal.changes import Change, FinishBatch, LostBatch, PlaceOrder
-from bridge.journal.interface import News
+from bridge.journal.changes import Change, Hook, LostBatch
+from bridge.journal.interface import News, Redact
+from bridge.journal.news import news_of, news_of_hook
 from bridge.journal.postgres import erasing, reading, replicas
 from bridge.journal.postgres.books import PostgresBooks
 from bridge.journal.postgres.connections import LIVING, WRITING, Connection, connect, describe
@@ -19,12 +20,8 @@ from bridge.journal.postgres.life import Life
 from bridge.journal.postgres.lifeline import CHANNEL, Hear, Lifeline, pack_news
 from bridge.journal.postgres.schema import upgrade
 from bridge.journal.postgres.session import Session
-from bridge.journal.postgres.waves import KeepHook
 from bridge.journal.postgres.writer import Writer
 from bridge.journal.records import Order
-
-NEWS_PER_MESSAGE = 100
-"""A message of PostgreSQL holds 8000 bytes."""
 
 
 async def open_postgres_journal(
@@ -96,11 +93,15 @@ class PostgresJournal(PostgresBooks):
         """Have news told on the event loop, our own and other replicas'."""
         self._listeners.append(hear)
 
-    async def note_hook(self, key: str, modern_batch: str, at: float) -> bool:
-        """Keep a webhook in the inbox and tell everybody; False when this key was kept before."""
-        is_new = bool(await self._writer.write([KeepHook(key, modern_batch, at)]))
+    def tell(self, news: News, name: str) -> None:
+        """Tell something that no write tells, here and to the other replicas."""
+        self._tell([(news, name)])
+
+    async def note_hook(self, hook: Hook) -> bool:
+        """Keep a webhook in the inbox with what it taught, and tell everybody; False when its key was kept before."""
+        is_new = bool(await self._writer.write([hook]))
         if is_new:
-            self._tell(News.HINT, modern_batch)
+            self._tell(news_of_hook(hook))
         return is_new
 
     async def pending_orders(self) -> list[Order]:
@@ -120,20 +121,17 @@ class PostgresJournal(PostgresBooks):
         except LostBatch as lost:
             self._life.untold.discard(lost.batch_id)
             raise
-        for change in changes:
-            if isinstance(change, FinishBatch):
-                self._tell(News.FINISHED, change.batch_id)
-            elif isinstance(change, PlaceOrder):
-                self._tell(News.ORDERED, change.batch_id)
+        self._tell(news_of(changes))
 
-    async def erase(self, finished_before: float) -> int:
-        """Erase payloads and items of batches finished before (Unix seconds), in slices, and hooks received before.
+    async def erase(self, finished_before: float, redact: Redact) -> int:
+        """Erase payloads, items and messages of batches finished before (Unix seconds), in slices, and old hooks.
 
         Return how many batches were erased.
         """
         total, more = 0, True
+        slice_ = partial(erasing.erase_slice, finished_before=finished_before, redact=redact)
         while more:
-            erased, more = await self._writer.run(partial(erasing.erase_slice, finished_before=finished_before))
+            erased, more = await self._writer.run(slice_)
             total += erased
         while await self._writer.run(partial(erasing.erase_hooks, received_before=finished_before)):
             pass
@@ -160,11 +158,13 @@ class PostgresJournal(PostgresBooks):
 
     # --- news ------------------------------------------------------------------------------------------------------
 
-    def _tell(self, news: News, name: str) -> None:
+    def _tell(self, news: Iterable[tuple[News, str]]) -> None:
         """Tell our own listeners now, and the other replicas as soon as the last message is out."""
-        self._hear(news, name)
-        self._news.append((news, name))
-        if self._telling is None or self._telling.done():
+        told = list(news)
+        for kind, name in told:
+            self._hear(kind, name)
+        self._news += told
+        if told and (self._telling is None or self._telling.done()):
             self._telling = asyncio.get_running_loop().create_task(self._spread())
 
     def _hear(self, news: News, name: str) -> None:
@@ -173,9 +173,10 @@ class PostgresJournal(PostgresBooks):
 
     async def _spread(self) -> None:
         while self._news:
-            part, self._news = self._news[:NEWS_PER_MESSAGE], self._news[NEWS_PER_MESSAGE:]
-            with contextlib.suppress(CannotTakeNow, ValueError):  # a hint, not a promise
-                await self._readers.ask(_notify, pack_news(self._life.number, part))
+            told, self._news = self._news, []
+            for message in pack_news(self._life.number, told):
+                with contextlib.suppress(CannotTakeNow, ValueError):  # a hint, not a promise
+                    await self._readers.ask(_notify, message)
 
 
 async def _do_nothing(_: Session) -> None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from bridge.journal.changes import (
@@ -17,25 +16,19 @@ from bridge.journal.changes import (
     DecideRows,
     FinishBatch,
     FulfilOrder,
+    Hook,
     LearnClaims,
     MoveCall,
+    NoteRebuild,
     OpenBatch,
     PlaceOrder,
     PlanCall,
+    RegisterSettlements,
     SeeCreditor,
 )
 
-
-@dataclass(frozen=True, slots=True)
-class KeepHook:
-    """Keep a webhook in the inbox; the journal's own change, written by way of `note_hook`."""
-
-    key: str
-    modern_batch: str
-    at: float
-
-
-Step = Change | KeepHook
+Step = Change | Hook
+"""What a write consists of; a webhook comes by way of `note_hook`, and alone."""
 
 
 class Placed(NamedTuple):
@@ -46,18 +39,23 @@ class Placed(NamedTuple):
 
 
 ORDER: tuple[type[Step], ...] = (
-    *(OpenBatch, MoveCall, PlanCall, DecideRows, LearnClaims, CountUnknown, SeeCreditor, KeepHook, PlaceOrder),
-    *(FulfilOrder, FinishBatch),
+    *(OpenBatch, MoveCall, PlanCall, DecideRows, LearnClaims, CountUnknown, SeeCreditor, Hook, PlaceOrder),
+    *(FulfilOrder, FinishBatch, NoteRebuild),
 )
 """Which kind goes first when several stand at the heads; what usually ends a write waits for its neighbours."""
+LAST = RegisterSettlements
+"""The kind that is done when all others are, right before the commit: nobody else gives numbers until then."""
 
 
 def order_waves(writes: Sequence[Sequence[Step]]) -> Iterator[tuple[type[Step], list[Placed]]]:
     """Yield waves until every change of every write was in one."""
-    queues = [deque(write) for write in writes]
+    queues = [deque(change for change in write if type(change) is not LAST) for write in writes]
     while heads := {type(queue[0]) for queue in queues if queue}:
         kind = next(each for each in ORDER if each in heads)
         yield kind, _take(queues, kind)
+    last = [Placed(number, change) for number, write in enumerate(writes) for change in write if type(change) is LAST]
+    if last:
+        yield LAST, last
 
 
 def _take(queues: Sequence[deque[Step]], kind: type[Step]) -> list[Placed]:
@@ -79,9 +77,11 @@ def _concerns(change: Step) -> str | None:
             return f"{change.batch.sender}\0{change.batch.identity}"
         case MoveCall() | FinishBatch():
             return change.call_id if isinstance(change, MoveCall) else change.batch_id
-        case KeepHook():
+        case Hook():
             return change.key
         case FulfilOrder():
             return change.order_id
+        case NoteRebuild():
+            return change.progress.organization
         case _:
             return None

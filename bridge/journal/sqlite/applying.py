@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from bridge.batch import Address, CallState, Outcome, Verdict
-from bridge.journal import law
+from bridge.journal import law, proof
 from bridge.journal.addresses import render_addresses
 from bridge.journal.changes import (
     Change,
@@ -24,9 +24,11 @@ from bridge.journal.changes import (
     IdentityTaken,
     LearnClaims,
     MoveCall,
+    NoteRebuild,
     OpenBatch,
     PlaceOrder,
     PlanCall,
+    RegisterSettlements,
     SeeCreditor,
     StaleCall,
 )
@@ -35,6 +37,7 @@ from bridge.journal.sqlite.bulk import execute_many
 from bridge.journal.sqlite.crossreference import learn_claims
 from bridge.journal.sqlite.orders import fulfil_order, place_order
 from bridge.journal.sqlite.schema import ENTRIES_PER_BATCH
+from bridge.journal.sqlite.settlements import note_rebuild, register_settlements
 
 
 def apply_changes(connection: sqlite3.Connection, changes: Sequence[Change]) -> None:
@@ -86,6 +89,13 @@ def _insert_rows(connection: sqlite3.Connection, number: int, rows: Sequence[Row
         "batch, objectname, objectindex, position, verdict, message, ledgerref, organization, operation, unique_id"
     )
     execute_many(connection, f"INSERT INTO row ({columns}) {{values}}", placed, bind_row)
+    shares = proof.divide_rows(rows)
+    execute_many(
+        connection,
+        "INSERT INTO taken (batch, organization, row_count, addresses) {values}",
+        shares,
+        lambda share: (number, *share),
+    )
     with_items = [(position, row) for position, row in placed if row.item is not None or row.reference is not None]
     execute_many(connection, "INSERT INTO item (entry, body, reference) {values}", with_items, bind_item)
 
@@ -93,16 +103,19 @@ def _insert_rows(connection: sqlite3.Connection, number: int, rows: Sequence[Row
 def _plan_call(connection: sqlite3.Connection, change: PlanCall) -> None:
     call = change.call
     law.require_beginning(change)
-    batch = _number_of(connection, call.batch_id)
-    position = connection.execute(
+    placed = connection.execute(
         "INSERT INTO call (batch, position, id, organization, operation, path, addresses, state, modern_batch,"
-        " planned_at, submitted_at, why) SELECT ?1, COALESCE(MAX(position) + 1, 0), ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9,"
-        " ?10, ?11 FROM call WHERE batch = ?1 RETURNING position",
+        " planned_at, submitted_at, why) SELECT number, (SELECT COALESCE(MAX(position) + 1, 0) FROM call"
+        " WHERE batch = number), ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11 FROM batch WHERE batch.id = ?1"
+        " RETURNING batch, position",
         (
-            *(batch, call.id, call.organization, call.operation, call.path, render_addresses(call.rows)),
+            *(call.batch_id, call.id, call.organization, call.operation, call.path, render_addresses(call.rows)),
             *(call.state, call.modern_batch, call.planned_at, call.submitted_at, call.why),
         ),
-    ).fetchone()[0]
+    ).fetchone()
+    if placed is None:
+        raise _unknown(call.batch_id)
+    batch, position = placed
     law.require_tied(change, _tie_rows(connection, batch, position, call))
     _record_attempt(connection, (batch, position), call.planned_at, call.state, call.why)
     _replace_items(connection, batch, change)
@@ -156,21 +169,21 @@ def _record_attempt(
 
 
 def _decide_rows(connection: sqlite3.Connection, change: DecideRows) -> None:
-    batch = _number_of(connection, change.batch_id)
     finals = [outcome for outcome in change.outcomes if outcome.verdict is not Verdict.PENDING]
 
     def bind(outcome: Outcome) -> tuple[Any, ...]:
-        return batch, *outcome.address, outcome.verdict, outcome.message
+        return change.batch_id, *outcome.address, outcome.verdict, outcome.message
 
     decided = execute_many(
         connection,
         "UPDATE row SET verdict = new.column4, message = new.column5 FROM ({values}) AS new"
-        " WHERE row.batch = new.column1 AND row.objectname = new.column2 AND row.objectindex = new.column3"
-        " AND row.verdict = 'pending'",
+        " JOIN batch ON batch.id = new.column1 WHERE row.batch = batch.number AND row.objectname = new.column2"
+        " AND row.objectindex = new.column3 AND row.verdict = 'pending'",
         finals,
         bind,
     )
-    if decided != len(finals):
+    if decided != len(finals) or not finals:
+        batch = _number_of(connection, change.batch_id)
         _require_rows(connection, batch, [outcome.address for outcome in finals])
 
 
@@ -184,17 +197,23 @@ def _require_rows(connection: sqlite3.Connection, batch: int, addresses: Sequenc
 
 
 def _finish_batch(connection: sqlite3.Connection, change: FinishBatch) -> None:
-    batch = _number_of(connection, change.batch_id)
+    # the first answer stands: whoever sends the batch again must get the same bytes
+    finished = connection.execute(
+        "UPDATE batch SET reply = ?1, finished_at = ?2 WHERE id = ?3 AND finished_at IS NULL AND NOT EXISTS"
+        " (SELECT 1 FROM row WHERE row.batch = batch.number AND verdict = 'pending')",
+        (change.reply, change.at, change.batch_id),
+    )
+    if not finished.rowcount:
+        _require_decided(connection, change.batch_id)
+
+
+def _require_decided(connection: sqlite3.Connection, batch_id: str) -> None:
     pending = connection.execute(
-        "SELECT objectname, objectindex FROM row WHERE batch = ? AND verdict = 'pending' LIMIT 1", (batch,)
+        "SELECT objectname, objectindex FROM row WHERE batch = ? AND verdict = 'pending' LIMIT 1",
+        (_number_of(connection, batch_id),),
     ).fetchone()
     if pending is not None:
-        raise ValueError(f"batch {change.batch_id} cannot be finished: {Address(*pending)} is still pending")
-    # the first answer stands: whoever sends the batch again must get the same bytes
-    connection.execute(
-        "UPDATE batch SET reply = ?, finished_at = ? WHERE number = ? AND finished_at IS NULL",
-        (change.reply, change.at, batch),
-    )
+        raise ValueError(f"batch {batch_id} cannot be finished: {Address(*pending)} is still pending")
 
 
 def _count_unknown(connection: sqlite3.Connection, change: CountUnknown) -> None:
@@ -223,9 +242,13 @@ def _see_creditor(connection: sqlite3.Connection, change: SeeCreditor) -> None:
 def _number_of(connection: sqlite3.Connection, batch_id: str) -> int:
     found = connection.execute("SELECT number FROM batch WHERE id = ?", (batch_id,)).fetchone()
     if found is None:
-        raise ValueError(f"batch {batch_id} is not in the journal")
+        raise _unknown(batch_id)
     number: int = found[0]
     return number
+
+
+def _unknown(batch_id: str) -> ValueError:
+    return ValueError(f"batch {batch_id} is not in the journal")
 
 
 def _learn(connection: sqlite3.Connection, change: LearnClaims) -> None:
@@ -243,4 +266,6 @@ _APPLY: dict[type[Change], Callable[[sqlite3.Connection, Any], None]] = {
     SeeCreditor: _see_creditor,
     PlaceOrder: place_order,
     FulfilOrder: fulfil_order,
+    RegisterSettlements: register_settlements,
+    NoteRebuild: note_rebuild,
 }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Concatenate, ParamSpec, TypeVar
@@ -15,16 +15,18 @@ from bridge.journal.records import (
     Attempt,
     BatchRecord,
     BatchSummary,
+    CaseEvent,
     Claim,
     Ledger,
+    NumberedSettlement,
     Order,
+    Rebuild,
     SeenCreditor,
     StoredBatch,
     UnknownField,
 )
-from bridge.journal.sqlite import proof, reading
+from bridge.journal.sqlite import crossreference, inbox, proof, reading, settlements
 from bridge.journal.sqlite.connections import connect_reader
-from bridge.journal.sqlite.crossreference import find_claims
 from bridge.journal.sqlite.failures import translate
 
 P = ParamSpec("P")
@@ -73,7 +75,31 @@ class SqliteBooks:
 
     async def claims(self, organization: str, kind: str, value: str) -> list[Claim]:
         """Find claims by one of their names; for `ledgerref`, by whatever the ERP would use as one."""
-        return await self._read(find_claims, organization, kind, value)
+        return await self._read(crossreference.find_claims, organization, kind, value)
+
+    async def find_claims(self, name: str, *, limit: int = 100) -> list[Claim]:
+        """Find claims of any organization by any of their ids or names, or by the batch they came in."""
+        return await self._read(crossreference.find_anywhere, name, limit)
+
+    async def claims_of(self, organization: str, invoice_ids: Sequence[str]) -> Mapping[str, Claim]:
+        """Return what is known about these invoices, by their modern id."""
+        return await self._read(crossreference.claims_of, organization, invoice_ids)
+
+    async def case_history(self, organization: str, case_ids: Sequence[str]) -> Mapping[str, Sequence[CaseEvent]]:
+        """Return what webhooks told about these cases, by case id, oldest first."""
+        return await self._read(inbox.case_history, organization, case_ids)
+
+    async def settlements_after(self, organizations: Sequence[str], number: int) -> list[NumberedSettlement]:
+        """Return the settlements of these organizations with a higher number, in the order of their numbers."""
+        return await self._read(settlements.settlements_after, organizations, number)
+
+    async def newest_labelled(self, sender: str, batchid: str) -> BatchRecord | None:
+        """Return the newest batch that the sender called by this batchid."""
+        return await self._read(reading.find_newest, sender, batchid)
+
+    async def rebuilds(self) -> list[Rebuild]:
+        """Return how far each organization's rebuild of the cross-reference has come."""
+        return await self._read(settlements.list_rebuilds)
 
     async def summaries(self, *, limit: int = 50) -> list[BatchSummary]:
         """Return the newest batches."""
@@ -82,6 +108,10 @@ class SqliteBooks:
     async def ledger(self) -> Ledger:
         """Count every row, and name the ones that break the books."""
         return await asyncio.to_thread(self._prove)
+
+    async def doubts(self) -> dict[str, int]:
+        """Return how many rows are in doubt, by organization."""
+        return await self._read(proof.count_doubts)
 
     async def unknown_fields(self) -> list[UnknownField]:
         """Return what senders sent and nobody reads."""

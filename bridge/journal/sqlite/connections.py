@@ -6,6 +6,7 @@ import contextlib
 import fcntl
 import os
 import sqlite3
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from urllib.parse import quote
@@ -17,6 +18,8 @@ from bridge.journal.sqlite.schema import require_current, upgrade
 BUSY_SECONDS = 5.0
 """How long a stranger (a backup, a SQLite shell) may hold the file before a write gives up."""
 
+LOOK_SECONDS = 0.001
+
 OLDEST_SQLITE = (3, 37, 0)
 """The first with STRICT tables; RETURNING and UPDATE … FROM are older."""
 
@@ -27,6 +30,11 @@ _WRITER_PRAGMAS = (
     "journal_size_limit = 67108864",  # a long read lets the WAL grow; give the space back afterwards
     "cache_size = -16000",  # KiB: the upper pages of every index
     "temp_store = MEMORY",  # savepoints keep old pages; on disk they would cost file operations
+)
+
+_VISITOR_PRAGMAS = (
+    "cache_size = -262144",  # KiB: an import touches every page of every index
+    "wal_autocheckpoint = 4000",  # pages: few enough that the bridge, should its turn come first, is not held up
 )
 
 
@@ -98,8 +106,36 @@ def connect_reader(path: Path) -> sqlite3.Connection:
 
 
 def connect_visitor(path: Path) -> sqlite3.Connection:
-    """Open a connection for one short write beside the bridge; raise OperatorError when its version is another."""
-    return _open(path, connect_writer, require_current)
+    """Open a connection for short writes beside the bridge; raise OperatorError when its version is another."""
+    connection = _open(path, connect_writer, require_current)
+    for pragma in _VISITOR_PRAGMAS:
+        connection.execute(f"PRAGMA {pragma}")
+    return connection
+
+
+def begin(connection: sqlite3.Connection) -> None:
+    """Begin to write; where a visitor holds the file, look every millisecond, because SQLite knows no queue.
+
+    SQLite's own waiting looks ever more rarely, up to ten times a second: a visitor that writes again and again would
+    always be there first.
+    """
+    connection.execute("PRAGMA busy_timeout = 0")
+    try:
+        end = time.monotonic() + BUSY_SECONDS
+        while not _begin_at_once(connection, may_fail=time.monotonic() < end):
+            time.sleep(LOOK_SECONDS)
+    finally:
+        connection.execute(f"PRAGMA busy_timeout = {BUSY_SECONDS * 1000:.0f}")
+
+
+def _begin_at_once(connection: sqlite3.Connection, *, may_fail: bool) -> bool:
+    try:
+        connection.execute("BEGIN IMMEDIATE")
+    except sqlite3.OperationalError as error:
+        if not may_fail or error.sqlite_errorcode != sqlite3.SQLITE_BUSY:
+            raise
+        return False
+    return True
 
 
 def prepare(path: Path) -> sqlite3.Connection:

@@ -1,19 +1,23 @@
-"""The operator's way in beside a running bridge: one short transaction, without the lock that the bridge holds."""
+"""The operator's way in beside a running bridge: short transactions, without the lock that the bridge holds."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import sqlite3
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
 from bridge.errors import OperatorError
-from bridge.journal.changes import PlaceOrder
+from bridge.journal.changes import ClerkChange
 from bridge.journal.sqlite.applying import apply_changes
 from bridge.journal.sqlite.books import SqliteBooks
 from bridge.journal.sqlite.connections import connect_visitor
 from bridge.journal.sqlite.failures import translate
+
+GAP_SECONDS = 0.005
+"""How long the file is left alone between two writes: SQLite knows no queue, and the bridge looks every millisecond."""
 
 
 def open_sqlite_office(path: Path) -> SqliteOffice:
@@ -24,17 +28,48 @@ def open_sqlite_office(path: Path) -> SqliteOffice:
 
 
 class SqliteOffice(SqliteBooks):
-    """The books, and a pen for orders."""
+    """The books, and a pen for what the command line may write."""
 
-    async def write(self, *changes: PlaceOrder) -> None:
-        """Record orders durably, all or none; waits a few seconds for its turn beside the bridge's own writes."""
-        await asyncio.to_thread(self._place, changes)
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        self._pen: sqlite3.Connection | None = None
+        self._turn = asyncio.Lock()
+        self._free_at = 0.0
 
-    def _place(self, changes: Sequence[PlaceOrder]) -> None:
+    async def write(self, *changes: ClerkChange) -> None:
+        """Make changes durable, all or none; waits a few seconds for its turn beside the bridge's own writes.
+
+        The bridge waits meanwhile: claims should come some `CLAIMS_AT_ONCE` at a time.
+        """
+        async with self._turn:
+            await asyncio.sleep(max(0.0, self._free_at - time.monotonic()))
+            try:
+                await asyncio.to_thread(self._write, changes)
+            finally:
+                self._free_at = time.monotonic() + GAP_SECONDS
+
+    def _write(self, changes: Sequence[ClerkChange]) -> None:
         try:
-            with contextlib.closing(connect_visitor(self._path)) as connection:
-                connection.execute("BEGIN IMMEDIATE")
-                apply_changes(connection, changes)  # closing without COMMIT undoes it
-                connection.execute("COMMIT")
-        except sqlite3.Error as error:
-            raise translate(error) from error
+            if self._pen is None:
+                self._pen = connect_visitor(self._path)
+            self._pen.execute("BEGIN IMMEDIATE")
+            apply_changes(self._pen, changes)
+            self._pen.execute("COMMIT")
+        except BaseException as error:
+            self._drop_pen()
+            if isinstance(error, sqlite3.Error):
+                raise translate(error) from error
+            raise
+
+    def _drop_pen(self) -> None:
+        """Undo what was not committed."""
+        pen, self._pen = self._pen, None
+        if pen is not None:
+            with contextlib.suppress(sqlite3.Error):
+                pen.close()
+
+    async def close(self) -> None:
+        """Let go of the store."""
+        async with self._turn:
+            await asyncio.to_thread(self._drop_pen)
+        await super().close()

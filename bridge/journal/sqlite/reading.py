@@ -35,6 +35,14 @@ def find_batch(connection: sqlite3.Connection, sender: str, identity: str) -> Ba
     return None if found is None else restoring.to_batch(found)
 
 
+def find_newest(connection: sqlite3.Connection, sender: str, batchid: str) -> BatchRecord | None:
+    """Return the newest batch that the sender called by this batchid."""
+    found = connection.execute(
+        f"{_BATCH} WHERE batchid = ? AND batchid <> '' AND sender = ? ORDER BY number DESC LIMIT 1", (batchid, sender)
+    ).fetchone()
+    return None if found is None else restoring.to_batch(found)
+
+
 def load_batch(connection: sqlite3.Connection, batch_id: str) -> StoredBatch | None:
     """Return a batch with rows in reply order and calls in the order they were planned."""
     found = connection.execute(f"{_BATCH} WHERE batch.id = ?", (batch_id,)).fetchone()

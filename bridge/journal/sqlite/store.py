@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
 
-from bridge.journal.changes import Change, FinishBatch
-from bridge.journal.interface import News
+from bridge.journal.changes import Change, Hook
+from bridge.journal.interface import News, Redact
+from bridge.journal.news import news_of, news_of_hook
 from bridge.journal.records import Order
 from bridge.journal.sqlite import reading
 from bridge.journal.sqlite.applying import apply_changes
@@ -68,11 +70,15 @@ class SqliteJournal(SqliteBooks):
         """Have news told on the event loop: our own, and orders that the command line places."""
         self._newsroom.listen(hear)
 
-    async def note_hook(self, key: str, modern_batch: str, at: float) -> bool:
-        """Keep a webhook in the inbox and tell everybody; False when this key was kept before."""
-        is_new = await self._writer.run(lambda connection: keep_hook(connection, key, modern_batch, at))
+    def tell(self, news: News, name: str) -> None:
+        """Tell something that no write tells."""
+        self._tell([(news, name)])
+
+    async def note_hook(self, hook: Hook) -> bool:
+        """Keep a webhook in the inbox with what it taught, and tell everybody; False when its key was kept before."""
+        is_new = await self._writer.run(lambda connection: keep_hook(connection, hook))
         if is_new:
-            self._newsroom.tell(News.HINT, modern_batch)
+            self._tell(news_of_hook(hook))
         return is_new
 
     async def pending_orders(self) -> list[Order]:
@@ -88,22 +94,25 @@ class SqliteJournal(SqliteBooks):
         if not changes:
             return
         await self._writer.run(lambda connection: apply_changes(connection, changes))
-        for change in changes:
-            if isinstance(change, FinishBatch):
-                self._newsroom.tell(News.FINISHED, change.batch_id)
+        self._tell(news_of(changes))
 
-    async def erase(self, finished_before: float) -> int:
-        """Erase payloads and items of batches finished before (Unix seconds), in slices, and hooks received before.
+    async def erase(self, finished_before: float, redact: Redact) -> int:
+        """Erase payloads, items and messages of batches finished before (Unix seconds), in slices, and old hooks.
 
         Return how many batches were erased.
         """
         total, more = 0, True
         while more:
-            erased, more = await self._writer.run(lambda connection: erase_slice(connection, finished_before))
+            erased, more = await self._writer.run(partial(erase_slice, finished_before=finished_before, redact=redact))
             total += erased
         while await self._writer.run(lambda connection: erase_hooks(connection, finished_before)):
             pass
         return total
+
+    def _tell(self, news: Iterable[tuple[News, str]]) -> None:
+        for kind, name in news:
+            if kind is not News.ORDERED:  # the newsroom finds those by itself
+                self._newsroom.tell(kind, name)
 
     async def close(self) -> None:
         """Finish what is queued, and let go of the file; safe to call twice."""

@@ -12,6 +12,7 @@ from queue import Empty, SimpleQueue
 from typing import Any, TypeVar
 
 from bridge.errors import CannotTakeNow
+from bridge.journal.sqlite.connections import begin
 from bridge.journal.sqlite.failures import Failure, classify, translate
 
 T = TypeVar("T")
@@ -108,8 +109,12 @@ class Writer:
         if self._connection is None:
             self._connection = self._connect()
         connection = self._connection
-        connection.execute("BEGIN IMMEDIATE")
-        settled = [_attempt(connection, waiting) for waiting in group]
+        begin(connection)
+        settled = _run_together(connection, group)
+        if settled is None:
+            connection.execute("ROLLBACK")
+            begin(connection)
+            settled = [_attempt(connection, waiting) for waiting in group]
         connection.execute("COMMIT")
         self.commits += 1
         return settled
@@ -133,8 +138,23 @@ class Writer:
             self._connection.close()
 
 
+def _run_together(connection: sqlite3.Connection, group: list[_Waiting]) -> list[_Settled] | None:
+    """Run all jobs of a group; None when one of them failed by its own fault, and all must be undone and run apart.
+
+    That is rare, while a savepoint for each job would cost two more statements every time.
+    """
+    settled = []
+    for waiting in group:
+        try:
+            settled.append(_Settled(waiting.future, waiting.job(connection)))
+        except Exception as error:  # noqa: BLE001 - whatever goes wrong in one job is judged when it runs apart
+            _own_fault(connection, error)
+            return None
+    return settled
+
+
 def _attempt(connection: sqlite3.Connection, waiting: _Waiting) -> _Settled:
-    """Run one job of a group; errors of the store are raised, because they concern the whole group."""
+    """Run one job so that it can be undone alone; errors of the store are raised, they concern the whole group."""
     connection.execute("SAVEPOINT job")
     try:
         result = waiting.job(connection)

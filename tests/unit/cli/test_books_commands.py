@@ -10,9 +10,12 @@ from typing import Any
 
 import pytest
 
+from bridge.batch import Address, Verdict
+from bridge.journal import BatchRecord, OpenBatch, RowRecord
 from bridge.journal.opening import open_journal
 
 Run = Callable[..., Any]
+ORG = "3fa85f64-5717-4562-b3fc-2c963f66afa6"
 STATES = ["accepted", "refused", "pending", "in_doubt"]
 
 
@@ -111,7 +114,33 @@ def test_ledger_json(run: Run, taken: Path) -> None:
         "in_doubt": 1,
         "in_doubt_rows": [{"batch": "b-1", "objectname": "invoice", "objectindex": 3}],
         "unaccounted": [],
+        "organizations": [
+            {"organization": ORG, "name": None, "accepted": 4, "final": 2, "pending": 1, "in_doubt": 1},
+        ],
     }
+
+
+def test_ledger_names_organizations(run: Run, taken: Path) -> None:
+    """Each has a line of its own, with the name the configuration gives it; rows of none have one as well."""
+    taken.write_text(taken.read_text().replace("client_id", 'name = "Nordlys Energi AS"\nclient_id'))
+    asyncio.run(_add_creditor(taken.parent))
+    lines = [line.split() for line in run("ledger", "-c", taken).out.splitlines()]
+    assert ["(no", "organization)", "-", "1", "1", "0", "0"] in lines
+    assert [ORG, "Nordlys", "Energi", "AS", "4", "2", "1", "1"] in lines
+    nobody, nordlys = run("ledger", "-c", taken, "--json").json["organizations"]
+    assert (nobody["organization"], nobody["name"], nobody["accepted"]) == ("", None, 1)
+    assert (nordlys["organization"], nordlys["name"], nordlys["accepted"]) == (ORG, "Nordlys Energi AS", 4)
+
+
+def test_ledger_of_two_organizations_mixed_up(run: Run, taken: Path) -> None:
+    """A row that stands under another organization than it was taken for is named, though the totals agree."""
+    connection = sqlite3.connect(taken.parent / "journal.db")
+    connection.execute("UPDATE row SET organization = 'other' WHERE objectindex = 2")
+    connection.commit()
+    connection.close()
+    ran = run("ledger", "-c", taken)
+    assert ran.code == 1
+    assert f"invoice 2  it was taken for organization {ORG}, but stands under organization other" in ran.out
 
 
 @pytest.mark.parametrize("form", [(), ("--json",)])
@@ -129,6 +158,16 @@ def test_ledger_broken(run: Run, taken: Path, form: tuple[str, ...]) -> None:
     else:
         assert "invoice 2" in ran.out
         assert "every row is accounted for" not in ran.out
+
+
+async def _add_creditor(folder: Path) -> None:
+    """Take a batch of one creditor row, which belongs to no organization."""
+    journal = await open_journal("sqlite:///journal.db", base=folder)
+    row = RowRecord(Address("creditor", 0), Verdict.ACCEPTED)
+    await journal.write(
+        OpenBatch(BatchRecord("b-2", "ERP-1", "autocollect", "", "batchid:2", "c", 1.0, False, 1, None), [row])
+    )
+    await journal.close()
 
 
 async def _make_empty(folder: Path) -> None:

@@ -41,17 +41,51 @@ def test_profiles_in_use_come_first(run: Run, configure: Configure) -> None:
     config.write_text(config.read_text().replace('profile = "autocollect"', 'profile = "classic"'))
     ran = run("check", "-c", config)
     assert ran.code == 0
-    spoken, unspoken = ran.out.split("=== Spoken by no sender: autocollect")
+    spoken, unspoken = ran.out.split("=== Spoken by no sender: autocollect, autocollect-modern")
+    unspoken, nulls = unspoken.split("=== Fields of the answer")
     assert spoken.startswith("profiles: classic\n")
     assert "Assumed in classic/action.toml" in spoken
-    assert "autocollect/" not in spoken
+    assert "Assumed in autocollect/read/case.toml" in spoken  # which it takes from there
+    assert "Assumed in autocollect/action.toml" not in spoken
     assert "Assumed in autocollect/action.toml" in unspoken
     assert "classic/" not in unspoken
+    assert "autocollect/read/case.toml" not in unspoken
+    assert "Always null by autocollect/read/case.toml" in nulls
     report = run("check", "-c", config, "--json").json
-    assert (report["profiles"], report["unused"]) == (["classic", "autocollect"], ["autocollect"])
-    above = sum(not one["file"].startswith("autocollect/") for one in report["assumed"])
-    more = len(report["assumed"]) - above
-    assert f"{above} assumptions are listed above, and {more} of profiles that no sender speaks" in unspoken
+    unused = ["autocollect", "autocollect-modern"]
+    assert (report["profiles"], report["unused"]) == (["classic", *unused], unused)
+    above, more = report["heard"], len(report["assumed"]) - report["heard"]
+    assert f"{above} assumptions are listed above, and {more} of profiles that no sender speaks" in nulls
+    assert all(f"\n{one['file']}" not in spoken for one in report["assumed"][above:])
+
+
+def test_nulls(run: Run, config: Path) -> None:
+    """Every field that is always null is listed once, with file, reason and evidence."""
+    listed = run("check", "-c", config, "--json").json["nulls"]
+    assert {"file": "autocollect/read/case.toml", "field": "reminders"}.items() <= listed[
+        [one["field"] for one in listed].index("reminders")
+    ].items()
+    assert len({(one["file"], one["field"]) for one in listed}) == len(listed)
+    assert all(one["reason"] and one["evidence"] in {"documented", "assumed"} for one in listed)
+    assert "how many reminders were sent is not shown by the modern API" in run("check", "-c", config).out
+
+
+def test_an_assumed_null(run: Run, configure: Configure, mappings: Path) -> None:
+    """A null that is only assumed says so."""
+    spoil(
+        mappings / "autocollect" / "read" / "creditor.toml",
+        'contrary"\nevidence = "documented"',
+        'contrary"\nevidence = "assumed"',
+    )
+    assert "does not prove the contrary (assumed)" in run("check", "-c", configure(mappings=mappings)).out
+
+
+def test_faults_of_shared_files(run: Run, configure: Configure, mappings: Path) -> None:
+    """A failing example of a file that several profiles use is one fault."""
+    spoil(mappings / "autocollect" / "read" / "case.examples.toml", 'subject = "Saken er registrert"', 'subject = "x"')
+    faults = run("check", "-c", configure(mappings=mappings), "--json").json["faults"]
+    assert len([fault for fault in faults if "entry.history[0].subject should be" in fault]) == 1
+    assert all(fault.startswith("autocollect/read/case.") for fault in faults)
 
 
 def test_no_bare_dash(run: Run) -> None:
@@ -119,7 +153,10 @@ def test_one_fault(run: Run, configure: Configure, mappings: Path) -> None:
 
 def test_missing_profile(run: Run, configure: Configure, mappings: Path) -> None:
     """A sender whose profile is not there is named."""
-    shutil.rmtree(mappings / "autocollect")
+    for name in ("autocollect", "autocollect-modern"):
+        shutil.rmtree(mappings / name)
+    shutil.rmtree(mappings / "classic")
+    shutil.copytree(ROOT / "mappings" / "autocollect", mappings / "another")
     ran = run("check", "-c", configure(mappings=mappings))
     assert ran.code == 1
     assert "sender ERP-1: profile" in ran.out

@@ -145,7 +145,7 @@ def test_unknown(run: Run, config: Path) -> None:
 def test_nothing_seen(run: Run, config: Path) -> None:
     """Empty registers say so; nothing is to be pasted."""
     write(config.parent)
-    assert run("creditors", "list", "-c", config).out == "No sender has sent a creditor row yet.\n"
+    assert run("creditors", "list", "-c", config).out == "No sender has mentioned a creditor yet.\n"
     assert run("creditors", "list", "-c", config, "--paste").out == ""
     assert run("unknown", "list", "-c", config).out.startswith("No sender has sent a field")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,6 +12,7 @@ import pytest
 
 from bridge.batch import Address, CallState, Outcome, Verdict
 from bridge.journal import Claim, DecideRows, FinishBatch, LearnClaims, MoveCall, OpenBatch, StoredBatch
+from bridge.journal.interface import ERASED
 from bridge.journal.postgres import erasing as postgres_erasing
 from bridge.journal.sqlite import erasing as sqlite_erasing
 from bridge.journal.sqlite import open_sqlite_journal
@@ -19,6 +21,16 @@ if TYPE_CHECKING:
     from tests.unit.journal.conftest import Make, Store
 
 SECRET = b'{"name": "Kari Nordmann"}'
+
+
+WORDS = "debtor Kari Nordmann is under guardianship"
+
+
+def redact(reply: bytes, rows: Collection[Address], text: str) -> bytes:
+    """Answers are of the tests' own making here: a line a row."""
+    lines = [f"{address}: {text}" for address in sorted(rows)]
+    kept = [line for line in reply.decode().splitlines() if line.partition(":")[0] not in map(str, rows)]
+    return "\n".join(kept + lines).encode()
 
 
 async def load(journal: Store, name: str) -> StoredBatch:
@@ -43,7 +55,7 @@ async def test_payload_items_and_references_go_and_the_rest_stays(journal: Store
     """Reply, verdicts, calls and the cross-reference outlive the payload; nothing breaks the books."""
     await finish(journal, make, "old", 100.0, rows=3)
     before = await load(journal, "old")
-    assert await journal.erase(200.0) == 1
+    assert await journal.erase(200.0, redact) == 1
     after = await load(journal, "old")
     assert after == replace(
         before,
@@ -52,14 +64,65 @@ async def test_payload_items_and_references_go_and_the_rest_stays(journal: Store
     )
     assert len(await journal.claims(make.organization, "invoiceId", "i-old")) == 1
     assert (await journal.ledger()).unaccounted == ()
-    assert await journal.erase(200.0) == 0
+    assert await journal.erase(200.0, redact) == 0
+
+
+async def refuse(journal: Store, make: Make, name: str, at: float, rows: int = 3) -> None:
+    """Finish a batch whose first row the bridge refused by itself; the modern system did so with the rest."""
+    own = make.row(0, verdict=Verdict.REFUSED, message="dueDate: not a date", organization="", operation="")
+    sent = tuple(range(1, rows))
+    plan = make.planning(f"c-{name}", name, sent, state=CallState.SUBMITTING)
+    await journal.write(OpenBatch(make.batch(name, rows), [own, *map(make.row, sent)]), plan)
+    addresses = [Address("invoice", index) for index in sent]
+    reply = "\n".join(["invoice 0: dueDate: not a date", *(f"{address}: {WORDS}" for address in addresses)])
+    await journal.write(
+        MoveCall(plan.call.id, CallState.SUBMITTING, CallState.REFUSED, at),
+        DecideRows(name, [Outcome(address, Verdict.REFUSED, WORDS) for address in addresses]),
+        FinishBatch(name, reply.encode(), at),
+    )
+
+
+async def test_messages_about_rows_that_were_sent_go_from_rows_and_answer(journal: Store, make: Make) -> None:
+    """They may be the modern system's words; what the bridge itself said of a row never holds a value, and stays."""
+    await refuse(journal, make, "old", 100.0)
+    await refuse(journal, make, "young", 300.0)
+    young = await load(journal, "young")
+    assert await journal.erase(200.0, redact) == 1
+    old = await load(journal, "old")
+    assert [row.message for row in old.rows] == ["dueDate: not a date", ERASED, ERASED]
+    assert {row.verdict for row in old.rows} == {Verdict.REFUSED}
+    assert [row.ledgerref for row in old.rows] == ["ref-0", "ref-1", "ref-2"]
+    assert (old.batch.reply or b"").decode().splitlines() == [
+        "invoice 0: dueDate: not a date",
+        f"invoice 1: {ERASED}",
+        f"invoice 2: {ERASED}",
+    ]
+    assert await load(journal, "young") == young
+    assert (await journal.ledger()).unaccounted == ()
+
+
+async def test_an_answer_is_redacted_once(journal: Store, make: Make, tamper: Callable[[str], Awaitable[None]]) -> None:
+    """Erasing again what is erased changes nothing, as happens after an upgrade."""
+    await refuse(journal, make, "old", 100.0)
+    await journal.erase(200.0, redact)
+    before = await load(journal, "old")
+    await tamper("UPDATE batch SET kept = NOT kept")
+    assert await journal.erase(200.0, lambda *_: b"redacted again") == 1
+    assert await load(journal, "old") == before
+
+
+async def test_a_batch_without_messages_keeps_its_answer_to_the_byte(journal: Store, make: Make) -> None:
+    """Nobody needs to read it."""
+    await finish(journal, make, "old", 100.0)
+    assert await journal.erase(200.0, lambda *_: b"redacted") == 1
+    assert (await load(journal, "old")).batch.reply == b"answer"
 
 
 async def test_young_and_open_batches_keep_everything(journal: Store, make: Make) -> None:
     """Only what was finished before the given time is erased."""
     await finish(journal, make, "young", 200.0)
     await journal.write(make.opening("open"))
-    assert await journal.erase(200.0) == 0
+    assert await journal.erase(200.0, redact) == 0
     for name in ("young", "open"):
         stored = await load(journal, name)
         assert stored.batch.payload is not None
@@ -70,7 +133,8 @@ async def test_erased_data_is_gone_from_the_disk(path: Path, make: Make) -> None
     """Not only from the tables: no byte of it is left in any of the files."""
     journal = open_sqlite_journal(path)
     await finish(journal, make, "old", 100.0, rows=50)
-    await journal.erase(200.0)
+    await refuse(journal, make, "refused", 100.0, rows=50)
+    await journal.erase(200.0, redact)
     await journal.close()
     assert all(b"Nordmann" not in file.read_bytes() for file in path.parent.iterdir())
 
@@ -83,15 +147,16 @@ async def test_erasing_goes_in_slices_that_let_other_writes_through(
         monkeypatch.setattr(erasing, "BATCHES_PER_SLICE", 3)
         monkeypatch.setattr(erasing, "ITEMS_PER_SLICE", 10)
     await finish(journal, make, "huge", 50.0, rows=35)
+    await refuse(journal, make, "refused", 60.0, rows=25)
     for number in range(7):
         await finish(journal, make, f"b{number}", 100.0)
     before = journal.commits
-    task = asyncio.ensure_future(journal.erase(200.0))
+    task = asyncio.ensure_future(journal.erase(200.0, redact))
     between = 0
     while not task.done():
         await journal.write(make.opening(f"beside-{between}"))
         between += 1
-    assert await task == 8
+    assert await task == 9
     assert between >= 3
     assert journal.commits - before >= 6
     stored = await load(journal, "huge")

@@ -77,6 +77,21 @@ async def test_a_refused_write_leaves_its_neighbours_in_the_group_alone(journal:
     assert journal.commits - before <= 2  # the held one, and the group
 
 
+async def test_savepoints_are_paid_for_by_groups_with_a_refused_write_only(journal: SqliteJournal, make: Make) -> None:
+    """A group that goes well takes each job's own statements; another one is undone, and each job run apart."""
+    statements: list[str] = []
+    await journal._writer.run(lambda connection: connection.set_trace_callback(statements.append))
+    statements.clear()
+    await journal.write(make.opening("b1"), make.planning())
+    assert {"BEGIN IMMEDIATE", "COMMIT"} < set(statements)
+    assert not any("SAVEPOINT" in statement for statement in statements)
+    statements.clear()
+    with pytest.raises(IdentityTaken):
+        await journal.write(make.opening("b2", identity="batchid:b1"))
+    assert statements.index("ROLLBACK") < statements.index("SAVEPOINT job") < statements.index("ROLLBACK TO job")
+    assert await journal.open_batches() == ["b1"]
+
+
 async def test_one_call_into_the_event_loop_wakes_a_whole_group(
     journal: SqliteJournal, make: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bridge.batch import Address, CallState, Outcome, Verdict
-from bridge.journal import BooksFault, DecideRows, FinishBatch, Ledger, MoveCall, OpenBatch
+from bridge.journal import BooksFault, DecideRows, FinishBatch, Ledger, MoveCall, OpenBatch, OrganizationBooks, proof
 
 if TYPE_CHECKING:
     from tests.unit.journal.conftest import Make, Store
@@ -21,7 +21,10 @@ async def books(journal: Store, make: Make) -> Store:
     await journal.write(
         OpenBatch(
             make.batch("b1", rows=3),
-            [make.row(0), make.row(1), make.row(0, "creditor", operation="", verdict=Verdict.ACCEPTED)],
+            [
+                *(make.row(0), make.row(1)),
+                make.row(0, "creditor", operation="", organization="", verdict=Verdict.ACCEPTED),
+            ],
         ),
         make.planning("c1", "b1", state=CallState.SUBMITTING),
     )
@@ -42,8 +45,8 @@ async def books(journal: Store, make: Make) -> Store:
     return journal
 
 
-async def test_sound_books_balance(books: Store) -> None:
-    """Rows accepted = final + pending + in doubt; a row in doubt is named."""
+async def test_sound_books_balance(books: Store, make: Make) -> None:
+    """Rows accepted = final + pending + in doubt, for each organization and in all; a row in doubt is named."""
     assert await books.ledger() == Ledger(
         accepted=6,
         final=3,
@@ -51,14 +54,34 @@ async def test_sound_books_balance(books: Store) -> None:
         in_doubt=1,
         in_doubt_rows=(("b2", Address("invoice", 1)),),
         unaccounted=(),
+        organizations=(OrganizationBooks("", 1, 1, 0, 0), OrganizationBooks(make.organization, 5, 2, 2, 1)),
     )
+
+
+async def test_rows_in_doubt_are_counted_by_organization(books: Store, make: Make) -> None:
+    """As the ledger counts them, but cheaply; a decided row of the same call is in doubt no more."""
+    assert await books.doubts() == {make.organization: 1}
+    rows = [make.row(index, organization=OTHER) for index in range(3)]
+    plan = make.planning("c4", "b4", (0, 1, 2), organization=OTHER, path="/x", state=CallState.SUBMITTING)
+    await books.write(OpenBatch(make.batch("b4", rows=3), rows), plan)
+    await books.write(
+        MoveCall("c4", CallState.SUBMITTING, CallState.IN_DOUBT, 1002.0),
+        DecideRows("b4", [Outcome(Address("invoice", 1), Verdict.REFUSED)]),
+    )
+    assert await books.doubts() == {make.organization: 1, OTHER: 2}
+    assert {one.organization: one.in_doubt for one in (await books.ledger()).organizations if one.in_doubt} == {
+        make.organization: 1,
+        OTHER: 2,
+    }
 
 
 async def test_an_empty_journal_balances(journal: Store) -> None:
     """Nothing taken, nothing owed."""
+    assert await journal.doubts() == {}
     assert await journal.ledger() == Ledger(0, 0, 0, 0, (), ())
 
 
+ORG, OTHER = "3fa85f64-5717-4562-b3fc-2c963f66afa6", "7c9e6679-7425-40de-944b-e07fc1f90ae7"
 B1, B2, B3 = (f"(SELECT number FROM batch WHERE id = '{name}')" for name in ("b1", "b2", "b3"))
 
 BROKEN = {
@@ -86,6 +109,42 @@ BROKEN = {
         "UPDATE batch SET row_count = 5 WHERE id = 'b2'",
         [("b2", "batch", 0, "says it has 5 rows, but was taken with 3")],
     ),
+    "a row has gone over to another organization": (
+        f"UPDATE row SET organization = '{OTHER}' WHERE batch = {B2} AND objectindex = 0",
+        [("b2", "invoice", 0, f"was taken for organization {ORG}, but stands under organization {OTHER}")],
+    ),
+    "a row has lost its organization": (
+        f"UPDATE row SET organization = '' WHERE batch = {B2} AND objectindex = 1",
+        [("b2", "invoice", 1, f"was taken for organization {ORG}, but stands under no organization")],
+    ),
+    "a row of nobody was given to an organization": (
+        f"UPDATE row SET organization = '{OTHER}' WHERE batch = {B1} AND objectname = 'creditor'",
+        [("b1", "creditor", 0, f"was taken for no organization, but stands under organization {OTHER}")],
+    ),
+    "a call goes to another organization than its row": (
+        f"UPDATE call SET organization = '{OTHER}', path = '/orgs/{OTHER}/invoices' WHERE id = 'c2'",
+        [("b2", "invoice", 1, f"belongs to organization {ORG}, but its call c2 goes to organization {OTHER}")],
+    ),
+    "a call is addressed to another organization": (
+        f"UPDATE call SET path = '/orgs/{OTHER}/invoices' WHERE id = 'c2'",
+        [("b2", "invoice", 1, f"call c2 is one for organization {ORG}, but its path is another's")],
+    ),
+    "the record of whose the rows were was changed": (
+        f"UPDATE taken SET row_count = 4 WHERE batch = {B2}",
+        [("b2", "batch", 0, f"4 of its rows are said to belong to organization {ORG}, but 3 were taken")],
+    ),
+    "a part of that record is gone": (
+        f"DELETE FROM taken WHERE batch = {B1} AND organization = ''",
+        [("b1", "creditor", 0, "whose row it was when it was taken is not recorded")],
+    ),
+    "a batch is gone with all its rows and calls, but not the record of its taking": (
+        "".join(f"DELETE FROM {table} WHERE batch = {B2};" for table in ("row", "call", "attempt"))
+        + "DELETE FROM batch WHERE id = 'b2'",
+        [
+            ("", "organization", 1, f"organization {ORG}: 5 rows were taken, but there are 2 final"),
+            ("", "batch", 0, "3 "),
+        ],
+    ),
     "a batch is gone": (
         "DELETE FROM batch WHERE id = 'b1'",
         [
@@ -107,7 +166,7 @@ BROKEN = {
         [("b1", "invoice", 1, "is pending, but its batch is finished")],
     ),
     "a pending row of a finished call": (
-        f"""UPDATE row SET call = 0 WHERE batch = {B1};
+        f"""UPDATE row SET call = 0 WHERE batch = {B1} AND objectname = 'invoice';
         UPDATE row SET verdict = 'pending' WHERE batch = {B1} AND objectindex = 1;
         UPDATE batch SET finished_at = NULL, reply = NULL WHERE id = 'b1'""",
         [("b1", "invoice", 1, "is pending, but its call c1 is DONE")],
@@ -184,6 +243,46 @@ async def test_books_that_do_not_balance_say_so_in_numbers(
     ledger = await books.ledger()
     assert ledger.accepted == 6
     assert ledger.final + ledger.pending + ledger.in_doubt == 5
+    assert ledger.organizations == (OrganizationBooks("", 1, 1, 0, 0), OrganizationBooks(ORG, 5, 2, 1, 1))
+
+
+async def test_each_organization_of_a_batch_has_its_own_books(journal: Store, make: Make) -> None:
+    """What was taken for one can only be made up for by rows of the same one."""
+    rows = [make.row(index, organization=(ORG, OTHER, "")[index % 3]) for index in range(6)]
+    await journal.write(OpenBatch(make.batch("b1", rows=6), rows), make.planning("c1", "b1", rows=(0, 3)))
+    await journal.write(DecideRows("b1", [Outcome(Address("invoice", 2), Verdict.REFUSED)]))
+    ledger = await journal.ledger()
+    assert ledger.unaccounted == ()
+    assert ledger.organizations == (
+        OrganizationBooks("", 2, 1, 1, 0),
+        OrganizationBooks(ORG, 2, 0, 2, 0),
+        OrganizationBooks(OTHER, 2, 0, 2, 0),
+    )
+
+
+async def test_batches_of_an_older_version_are_counted_by_their_rows(
+    books: Store, tamper: Callable[[str], Awaitable[None]]
+) -> None:
+    """Nobody wrote down whose their rows were when they were taken; what is missing is named all the same."""
+    before = await books.ledger()
+    await tamper("DELETE FROM taken")
+    assert await books.ledger() == before
+    await tamper(f"DELETE FROM row WHERE batch = {B2} AND objectindex = 0")
+    assert [fault.objectindex for fault in (await books.ledger()).unaccounted] == [0]
+
+
+def test_sums_that_do_not_add_up_are_named_even_if_no_row_is() -> None:
+    """What every question overlooked: an organization's equation, and that all organizations make up the whole."""
+    ledger = proof.close_ledger(5, [("", 1), (ORG, 3)], [("", 1, 0, 0), (ORG, 1, 1, 0)], [], [])
+    assert (ledger.accepted, ledger.final, ledger.pending) == (5, 2, 1)
+    assert [(fault.objectname, fault.objectindex, fault.why) for fault in ledger.unaccounted] == [
+        (
+            "organization",
+            1,
+            f"organization {ORG}: 3 rows were taken, but there are 1 final + 1 pending + 0 in doubt",
+        ),
+        ("batch", 0, "5 rows were taken, but 4 by all organizations together"),
+    ]
 
 
 async def test_the_proof_holds_beside_a_writer_at_work(journal: Store, make: Make) -> None:

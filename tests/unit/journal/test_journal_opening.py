@@ -8,18 +8,25 @@ import stat
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from bridge.errors import JournalLocked, JournalTooNew, OperatorError, SettingsFault
+from bridge.journal import Claim, LearnClaims
 from bridge.journal.opening import locate_journal, open_books, open_journal
 from bridge.journal.sqlite import open_sqlite_journal, schema
 from bridge.journal.sqlite.books import open_sqlite_books
 
 if TYPE_CHECKING:
     from tests.unit.journal.conftest import Make
+
+OLD_CLAIM = """
+INSERT INTO claim (organization, invoice_id, invoice_number, unique_source_invoice_id, ledgerref, case_number, case_id,
+    batch_id, objectindex) VALUES ('nordlys', 'i1', '1001', 'u1', 'r', 'c1', '', 'b1', 4)
+"""
 
 HOLD = """
 import asyncio, sys
@@ -189,6 +196,31 @@ def test_an_older_journal_is_upgraded_by_the_bridge_and_only_by_it(path: Path, m
     execute_all_steps_of(path, newer)
     execute_all_steps_of(path, newer)
     assert execute(path, "PRAGMA user_version") == [(len(newer),)]
+
+
+def test_what_an_older_version_erased_is_due_once_more(path: Path) -> None:
+    """Before version 3 retention left messages in rows and answers, which may be the modern system's words."""
+    execute_all_steps_of(path, schema.MIGRATIONS[:2])
+    execute(
+        path,
+        "INSERT INTO batch (id, sender, identity, profile, batchid, content, received_at, offline, row_count,"
+        " addresses, finished_at, kept) VALUES ('b', 's', 'i', 'p', '', '', 1, 0, 0, '', 2, 0)",
+    )
+    execute_all_steps_of(path, schema.MIGRATIONS)
+    assert execute(path, "SELECT kept FROM batch") == [(1,)]
+
+
+@pytest.mark.parametrize("version", range(1, len(schema.MIGRATIONS)))
+async def test_the_claims_of_an_older_journal_are_found_and_completed(path: Path, version: int) -> None:
+    """Whatever the version that learnt them."""
+    execute_all_steps_of(path, schema.MIGRATIONS[:version])
+    execute(path, OLD_CLAIM)
+    journal = open_sqlite_journal(path)
+    old = Claim("nordlys", "i1", "1001", "u1", "r", "c1", "", "b1", 4)
+    assert await journal.find_claims("c1") == [old]
+    await journal.write(LearnClaims([Claim("nordlys", "i1", case_id="case-1", modern_batch="m1")]))
+    assert await journal.find_claims("m1") == [replace(old, case_id="case-1", modern_batch="m1")]
+    await journal.close()
 
 
 def test_a_migration_that_fails_leaves_the_version_before_it(path: Path) -> None:

@@ -17,6 +17,7 @@ from bridge.journal import (
     DecideRows,
     FinishBatch,
     FulfilOrder,
+    Hook,
     MoveCall,
     News,
     Office,
@@ -182,25 +183,26 @@ async def test_a_webhook_is_kept_and_told_once(journal: Store) -> None:
     """A second delivery has no effect, also beside the first."""
     heard: list[tuple[News, str]] = []
     journal.listen(lambda news, name: heard.append((news, name)))
-    assert await journal.note_hook("k1", "m1", 10.0)
-    assert not await journal.note_hook("k1", "m1", 11.0)
-    both = await asyncio.gather(journal.note_hook("k2", "m2", 12.0), journal.note_hook("k2", "m2", 12.0))
+    assert await journal.note_hook(Hook("k1", 10.0, modern_batch="m1"))
+    assert not await journal.note_hook(Hook("k1", 11.0, modern_batch="m1"))
+    second = Hook("k2", 12.0, modern_batch="m2")
+    both = await asyncio.gather(journal.note_hook(second), journal.note_hook(second))
     assert sorted(both) == [False, True]
     await asyncio.sleep(0)
-    assert heard == [(News.HINT, "m1"), (News.HINT, "m2")]
+    assert [each for each in heard if each[0] is not News.BACK] == [(News.HINT, "m1"), (News.HINT, "m2")]
 
 
 async def test_a_webhook_is_known_for_as_long_as_payloads_are_kept(
     journal: Store, open_store: Callable[[], Awaitable[Store]]
 ) -> None:
     """A restart forgets nothing; retention does."""
-    await journal.note_hook("old", "m1", 10.0)
-    await journal.note_hook("young", "m2", 20.0)
+    await journal.note_hook(Hook("old", 10.0, modern_batch="m1"))
+    await journal.note_hook(Hook("young", 20.0, modern_batch="m2"))
     await journal.close()
     again = await open_store()
-    assert await again.erase(15.0) == 0
-    assert await again.note_hook("old", "m1", 21.0)
-    assert not await again.note_hook("young", "m2", 21.0)
+    assert await again.erase(15.0, lambda reply, rows, text: reply) == 0
+    assert await again.note_hook(Hook("old", 21.0, modern_batch="m1"))
+    assert not await again.note_hook(Hook("young", 21.0, modern_batch="m2"))
     await again.close()
 
 
@@ -212,7 +214,7 @@ async def test_a_final_answer_is_told(journal: Store, make: Make) -> None:
     await journal.write(make.opening(rows=1))
     await journal.write(DecideRows("b1", [Outcome(FIRST, Verdict.REFUSED, "x")]), FinishBatch("b1", b"", 1.0))
     await asyncio.sleep(0)
-    assert heard == [[(News.FINISHED, "b1")]] * 2
+    assert [[each for each in list_ if each[0] is not News.BACK] for list_ in heard] == [[(News.FINISHED, "b1")]] * 2
 
 
 # --- the office of a file ------------------------------------------------------------------------------------------

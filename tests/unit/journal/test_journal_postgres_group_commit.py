@@ -20,15 +20,17 @@ from bridge.journal import (
     CountUnknown,
     DecideRows,
     FinishBatch,
+    Hook,
     IdentityTaken,
     LearnClaims,
     MoveCall,
+    RegisterSettlements,
     StaleCall,
 )
 from bridge.journal.postgres import PostgresJournal, open_postgres_journal
 from bridge.journal.postgres.connections import WRITING, Connection, connect
 from bridge.journal.postgres.crossreference import find_claims
-from bridge.journal.postgres.waves import KeepHook, order_waves
+from bridge.journal.postgres.waves import order_waves
 
 if TYPE_CHECKING:
     from tests.unit.journal.conftest import Make
@@ -248,7 +250,7 @@ kinds = st.sampled_from(
         lambda key: DecideRows(key, []),
         lambda key: FinishBatch(key, b"", 1.0),
         lambda key: LearnClaims([]),
-        lambda key: KeepHook(key, "m", 1.0),
+        lambda key: Hook(key, 1.0, modern_batch="m"),
     ]
 )
 
@@ -260,12 +262,21 @@ def test_waves_keep_every_change_and_the_order_of_each_write(drawn: list[list[tu
     seen: list[list[Any]] = [[] for _ in writes]
     for kind, wave in order_waves(writes):
         assert {type(change) for _, change in wave} == {kind}
-        if kind in {MoveCall, FinishBatch, KeepHook}:
+        if kind in {MoveCall, FinishBatch, Hook}:
             concerned = [change for _, change in wave]
             assert len(concerned) == len(set(concerned))
         for write, change in wave:
             seen[write].append(change)
     assert seen == writes
+
+
+def test_settlements_are_numbered_when_all_else_is_done() -> None:
+    """Whoever numbers holds up every other replica, so nothing else may come between that and the commit."""
+    register = RegisterSettlements("o", [("s", "")])
+    learn = LearnClaims([])
+    writes: list[list[Change]] = [[register, learn], [learn, FinishBatch("b", b"", 1.0)], [register]]
+    waves = [(kind.__name__, [write for write, _ in wave]) for kind, wave in order_waves(writes)]
+    assert waves == [("LearnClaims", [0, 1]), ("FinishBatch", [1]), ("RegisterSettlements", [0, 2])]
 
 
 def test_thirty_writes_of_a_kind_are_one_wave(make: Make) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ import asyncpg
 import pytest
 
 from bridge.errors import CannotTakeNow, JournalTooNew, OperatorError, SettingsFault
+from bridge.journal import Claim, LearnClaims
 from bridge.journal.opening import open_books, open_journal, open_office
 from bridge.journal.postgres import PostgresBooks, PostgresOffice, open_postgres_journal, schema
 from bridge.journal.postgres.connections import WRITING, connect, describe
@@ -125,6 +127,39 @@ async def test_an_older_journal_is_upgraded_by_a_bridge_and_only_by_it(
     await connection.close()
     assert await execute("SELECT version FROM bridge.journal_version") == len(newer)
     assert await execute("SELECT to_regclass('bridge.more')") is None
+
+
+async def test_what_an_older_version_erased_is_due_once_more(
+    postgres_url: str, execute: Callable[[str], Awaitable[Any]]
+) -> None:
+    """Before version 2 retention left messages in rows and answers, which may be the modern system's words."""
+    connection = await connect(postgres_url, WRITING)
+    await schema.upgrade(connection, schema.MIGRATIONS[:1])
+    await execute(
+        "INSERT INTO bridge.batch (id, sender, identity, profile, batchid, content, received_at, offline, row_count,"
+        " addresses, finished_at, kept) VALUES ('b', 's', 'i', 'p', '', '', 1, false, 0, '', 2, false)"
+    )
+    await schema.upgrade(connection)
+    await connection.close()
+    assert await execute("SELECT kept FROM bridge.batch") is True
+
+
+@pytest.mark.parametrize("version", range(1, len(schema.MIGRATIONS)))
+async def test_the_claims_of_an_older_journal_are_found_and_completed(postgres_url: str, version: int) -> None:
+    """Whatever the version that learnt them."""
+    connection = await connect(postgres_url, WRITING)
+    await schema.upgrade(connection, schema.MIGRATIONS[:version])
+    await connection.execute(
+        "INSERT INTO claim (organization, invoice_id, invoice_number, unique_source_invoice_id, ledgerref, case_number,"
+        " case_id, batch_id, objectindex) VALUES ('nordlys', 'i1', '1001', 'u1', 'r', 'c1', '', 'b1', 4)"
+    )
+    await connection.close()
+    journal = await open_postgres_journal(postgres_url)
+    old = Claim("nordlys", "i1", "1001", "u1", "r", "c1", "", "b1", 4)
+    assert await journal.find_claims("c1") == [old]
+    await journal.write(LearnClaims([Claim("nordlys", "i1", case_id="case-1", modern_batch="m1")]))
+    assert await journal.find_claims("m1") == [replace(old, case_id="case-1", modern_batch="m1")]
+    await journal.close()
 
 
 async def test_a_server_that_is_not_there_stops_the_start(tmp_path: Path) -> None:

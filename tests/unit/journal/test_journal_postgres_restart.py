@@ -12,7 +12,8 @@ import pytest
 
 from bridge.batch import Address, CallState, Outcome, Verdict
 from bridge.errors import CannotTakeNow
-from bridge.journal import Change, CountUnknown, DecideRows, FinishBatch, MoveCall
+from bridge.journal import Change, CountUnknown, DecideRows, FinishBatch, Hook, MoveCall, News
+from bridge.journal.patient import PatientJournal
 from bridge.journal.postgres import PostgresJournal, open_postgres_journal
 from bridge.journal.postgres.connections import Connection
 
@@ -221,7 +222,7 @@ async def test_a_commit_whose_answer_was_lost_happens_once(postgres_url: str, ma
     assert [field.count for field in await journal.unknown_fields()] == [1]
     assert [attempt.state for attempt in await journal.attempts("b1")] == ["PLANNED", "SUBMITTING"]
     writer._connection = LosesAnswers(writer._connection, arrives=arrives)
-    assert await journal.note_hook("k1", "m1", 1.0)
+    assert await journal.note_hook(Hook("k1", 1.0, modern_batch="m1"))
     await journal.close()
 
 
@@ -261,3 +262,23 @@ async def test_a_server_that_hangs_is_given_up(postgres_server: Server, make: Ma
     await journal.write(make.opening("b3"))
     assert set(await journal.open_batches()) >= {"b1", "b3"}
     await journal.close()
+
+
+async def test_what_waits_to_be_written_goes_on_as_soon_as_the_server_is_back(
+    postgres_server: Server, journal: PostgresJournal
+) -> None:
+    """The lifeline tells; a pause that has grown during the outage is not waited out."""
+
+    async def sleep(_: float) -> None:
+        await asyncio.sleep(3600)
+
+    patient = PatientJournal(journal, clock=time.monotonic, sleep=sleep)
+    journal.listen(lambda news, _: patient.try_again() if news is News.BACK else None)
+    await asyncio.to_thread(postgres_server.stop, "immediate")
+    writing = asyncio.create_task(patient.write(CountUnknown("ERP-1", "invoice", {"beat": 1}, 1.0)))
+    async with asyncio.timeout(20):
+        while patient.trusted or patient._failed_at is None:  # noqa: ASYNC110 - of another task
+            await asyncio.sleep(0.01)
+        await asyncio.to_thread(postgres_server.start)
+        await writing
+    assert [field.count for field in await journal.unknown_fields()] == [1]

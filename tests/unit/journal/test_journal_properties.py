@@ -106,7 +106,9 @@ class Life(RuleBasedStateMachine):
     def open(self, shape: list[str]) -> str:
         name = f"b{len(self.rows)}"
         rows = [Address(objectname, index) for index, objectname in enumerate(sorted(shape, key=OBJECTNAMES.index))]
-        records = [RowRecord(address, Verdict.PENDING, operation="invoices", item=b"{}") for address in rows]
+        records = [
+            RowRecord(address, Verdict.PENDING, organization="o", operation="invoices", item=b"{}") for address in rows
+        ]
         self.run(OpenBatch(BatchRecord(name, "s", "p", "", name, "", 1.0, False, len(rows), b"{}"), records))
         self.taken += len(rows)
         self.rows[name] = dict.fromkeys(rows, Verdict.PENDING)
@@ -189,7 +191,7 @@ class Life(RuleBasedStateMachine):
     @precondition(lambda self: self.finished)
     @rule()
     def erase(self) -> None:
-        self.loop.run(self.journal.erase(10.0))
+        self.loop.run(self.journal.erase(10.0, lambda reply, rows, text: reply))
 
     @rule()
     def restart(self) -> None:
@@ -208,6 +210,9 @@ class Life(RuleBasedStateMachine):
         assert ledger.accepted == self.taken
         assert ledger.accepted == ledger.final + ledger.pending + ledger.in_doubt
         verdicts = [verdict for rows in self.rows.values() for verdict in rows.values()]
+        assert [(one.organization, one.accepted, one.final) for one in ledger.organizations] == (
+            [("o", self.taken, ledger.final)] if self.taken else []
+        )
         assert ledger.final == sum(verdict is not Verdict.PENDING for verdict in verdicts)
         doubtful = {
             (batch, address)

@@ -22,6 +22,7 @@ from bridge.journal import (
     DecideRows,
     FinishBatch,
     FulfilOrder,
+    Hook,
     IdentityTaken,
     LearnClaims,
     LostBatch,
@@ -245,8 +246,10 @@ async def test_news_reach_the_other_replicas(replica: Open, make: Make, until: U
     for journal, list_ in zip(journals, heard, strict=True):
         journal.listen(lambda news, name, list_=list_: list_.append((news, name)))  # type: ignore[misc]
     await until(lambda: all(journal.may_send(0) for journal in journals))
+    for list_ in heard:
+        list_.clear()  # that they are connected is news, too
     await journals[0].write(make.opening("b0", rows=0), FinishBatch("b0", b"", 1.0))
-    assert await journals[1].note_hook("k1", "m1", 1.0)
+    assert await journals[1].note_hook(Hook("k1", 1.0, modern_batch="m1"))
     expected = {(News.FINISHED, "b0"), (News.HINT, "m1")}
     await until(lambda: all(len(list_) >= 2 for list_ in heard))
     assert [set(list_) for list_ in heard] == [expected, expected]
@@ -256,9 +259,10 @@ async def test_news_reach_the_other_replicas(replica: Open, make: Make, until: U
 async def test_a_webhook_is_kept_once_whoever_receives_it(replica: Open) -> None:
     """Of ten deliveries on two replicas one is new."""
     journals = [await replica(), await replica()]
-    kept = await asyncio.gather(*(journals[number % 2].note_hook("k1", "m1", 1.0) for number in range(10)))
+    hook = Hook("k1", 1.0, modern_batch="m1")
+    kept = await asyncio.gather(*(journals[number % 2].note_hook(hook) for number in range(10)))
     assert sorted(kept) == [False] * 9 + [True]
-    assert not await journals[0].note_hook("k1", "m1", 2.0)
+    assert not await journals[0].note_hook(Hook("k1", 2.0, modern_batch="m1"))
 
 
 async def test_an_order_reaches_the_replica_that_works_the_batch(

@@ -3,7 +3,7 @@
 import json
 
 from bridge.batch import Address, Entry, Verdict
-from bridge.legacy.rendering import assemble, render_entries, whole_batch_error
+from bridge.legacy.rendering import assemble, redact, render_entries, whole_batch_error
 
 ENTRIES = [
     Entry(Address("creditor", 0), Verdict.ACCEPTED, "984842252"),
@@ -22,6 +22,16 @@ def test_a_reply_has_exactly_the_documented_keys_in_order() -> None:
         b'{"objectname":"invoice","objectindex":0,"ledgerref":"erp-order-9981","status_statuscode":"OK"},'
         b'{"objectname":"action","objectindex":0,"ledgerref":"","status_statuscode":"PENDING"}]}'
     )
+
+
+def test_messages_about_some_rows_are_replaced_and_every_other_byte_stays() -> None:
+    """A reply is given again after retention, without what was said about rows."""
+    entries = [*ENTRIES, Entry(Address("payment", 1), Verdict.REFUSED, "", "Kari Nordmann – døde «i går»\u2028")]
+    reply = assemble(1, *render_entries(entries))
+    said = "Kari Nordmann – døde «i går»\u2028".encode()
+    assert said in reply
+    assert redact(reply, {Address("payment", 1), Address("invoice", 0)}, "erased") == reply.replace(said, b"erased")
+    assert redact(reply, set(), "erased") == reply
 
 
 def test_slices_make_the_same_reply() -> None:

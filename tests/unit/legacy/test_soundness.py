@@ -108,10 +108,11 @@ NASTY = tuple(msgspec.Raw(token) for token in (*map(msgspec.json.encode, TEXTS),
 
 
 def set_at(row: Any, path: tuple[Any, ...], change: Callable[[Any, Any], None]) -> Any:
-    """Return a copy of the row with its container at the path changed."""
-    mutant = copy.deepcopy(row)
+    """Return a copy of the row with its container at the path changed; what lies beside the path is shared."""
+    mutant = copy.copy(row)
     holder = mutant
     for key in path[:-1]:
+        holder[key] = copy.copy(holder[key])
         holder = holder[key]
     change(holder, path[-1])
     return mutant
@@ -189,18 +190,18 @@ def by_schema(schema: Any, raw: bytes) -> Any:
     return None if unknown else exactly(fields)
 
 
-Gate = Callable[[str], tuple[int, int, list[bytes]]]
+Gate = Callable[[str], tuple[int, int, Iterator[bytes]]]
 
 
 @pytest.fixture
 def gate(shapes: dict[str, Shape], rows: dict[str, Any], leaves: Any) -> Gate:
-    """Return for a kind of row how many mutants there were, how many the fast lane took, and those it took wrongly."""
+    """Return for a kind of row how many mutants there were, how many the fast lane took, and which of them wrongly."""
 
-    def run(objectname: str) -> tuple[int, int, list[bytes]]:
+    def run(objectname: str) -> tuple[int, int, Iterator[bytes]]:
         lane, schema = FastLane(shapes[objectname]), build_schema(shapes[objectname])
         raws = list(mutants(rows[objectname], leaves))
         taken = [(raw, fields) for raw, fields in zip(raws, lane.read_many(raws), strict=True) if fields is not None]
-        return len(raws), len(taken), [raw for raw, fields in taken if exactly(fields) != by_schema(schema, raw)]
+        return len(raws), len(taken), (raw for raw, fields in taken if exactly(fields) != by_schema(schema, raw))
 
     return run
 
@@ -217,29 +218,29 @@ def test_no_mutant_passes_the_fast_lane_that_the_schema_reads_otherwise(gate: Ga
 def test_the_gate_finds_a_check_that_is_switched_off(kind: FieldType, gate: Gate, monkeypatch: Any) -> None:
     """Without the check of one type of field, the gate names mutants that got through."""
     monkeypatch.setitem(fast._CHECKS, kind, "")
-    assert gate("payment")[2]
+    assert any(gate("payment")[2])
 
 
 def test_the_gate_finds_a_date_that_is_not_checked(gate: Gate, monkeypatch: Any) -> None:
     """Dates stand deep inside an invoice; the gate reaches them."""
     monkeypatch.setitem(fast._CHECKS, FieldType.DATE, "")
-    assert gate("invoice")[2]
+    assert any(gate("invoice")[2])
 
 
 @pytest.mark.parametrize(("kind", "loose"), [(FieldType.TEXT, str), (FieldType.INTEGER, Any), (FieldType.BOOLEAN, Any)])
 def test_the_gate_finds_a_type_that_is_not_checked(kind: FieldType, loose: Any, gate: Gate, monkeypatch: Any) -> None:
     """Without the declared type of one kind of field, the gate names mutants that got through."""
     monkeypatch.setitem(fast._TYPES, kind, loose)
-    assert gate("creditor")[2]
+    assert any(gate("creditor")[2])
 
 
 def test_the_gate_finds_unbounded_amounts(gate: Gate, monkeypatch: Any) -> None:
     """Without the bounds on short amounts, the gate names mutants that got through."""
     monkeypatch.setattr(fast, "_SHORT_AMOUNTS", Context(prec=99))
-    assert gate("payment")[2]
+    assert any(gate("payment")[2])
 
 
 def test_the_gate_finds_nul_characters(gate: Gate, monkeypatch: Any) -> None:
     """Without the search for NUL characters, the gate names mutants that got through."""
     monkeypatch.setattr(fast, "_NUL", b"never there")
-    assert gate("action")[2]
+    assert any(gate("action")[2])

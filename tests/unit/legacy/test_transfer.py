@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge.errors import BatchTooLarge, CallerError, NotJson, UnreadableBatch
-from bridge.legacy.body import decode_body, inflate
+from bridge.legacy.body import Inflater, decode_body, inflate
 
 BODY = '{"batchid": "Tromsø €"}'
 MEGABYTE = 1 << 20
@@ -41,6 +41,28 @@ def test_a_compressed_body_is_inflated(coding: Any) -> None:
 def test_deflate_without_its_wrapping_is_inflated() -> None:
     """Raw deflate, as old clients send it, is understood."""
     assert inflate(raw_deflate(BODY.encode()), "deflate", MEGABYTE) == BODY.encode()
+
+
+PACKERS: dict[str, tuple[str, Callable[[bytes], bytes]]] = {
+    "gzip": ("gzip", gzip.compress),
+    "zlib": ("deflate", zlib.compress),
+    "raw deflate": ("deflate", raw_deflate),
+    "three gzip members": ("gzip", lambda data: b"".join(map(gzip.compress, (data[:9], b"", data[9:])))),
+}
+
+
+@pytest.mark.parametrize("cut", [1, 2, 3, 7, MEGABYTE])
+@pytest.mark.parametrize(("coding", "pack"), PACKERS.values(), ids=PACKERS)
+def test_a_body_is_inflated_however_it_is_cut(coding: str, pack: Any, cut: int) -> None:
+    """It comes over the network in pieces of any size; what comes out is never more than a piece at a time."""
+    body = bytes(range(256)) * 300 + bytes(3 * MEGABYTE)
+    packed = pack(body)
+    inflater = Inflater(coding)
+    out = [made for start in range(0, len(packed), cut) for made in inflater.feed(packed[start : start + cut])]
+    inflater.finish()
+    assert b"".join(out) == body
+    assert max(map(len, out)) <= MEGABYTE // 4
+    assert all(out)
 
 
 @pytest.mark.parametrize("coding", [None, "", "identity"])

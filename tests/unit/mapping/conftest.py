@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from bridge.errors import MappingFault
-from bridge.mapping import ObjectMapping, Profile, load_profile
+from bridge.mapping import ObjectMapping, Profile, ReadProfile, load_profile
 
 OPERATION = """
 [[operation]]
@@ -101,3 +101,52 @@ def convert(mapping_of: Callable[..., ObjectMapping]) -> Callable[..., Any]:
         return mapping.translate({"a": value}).item.get("b")
 
     return run
+
+
+def _entry(objectname: str, text: str, top: str = "") -> str:
+    text = text or '[fields]\nid = "text"\n[[null]]\nfields = ["id"]\nreason = "unused"\nevidence = "documented"\n'
+    closed = '[closed]\nfield = "status"\nvalues = ["DONE"]\ndate = "closedAt"\nevidence = "assumed"\n'
+    more = closed if objectname == "case" and "[closed]" not in text else ""
+    return f'objectname = "{objectname}"\nevidence = "assumed"\n{top}\n{text}{more}'
+
+
+@pytest.fixture
+def write_reading(write_profile: Callable[..., Path]) -> Callable[..., Path]:
+    """Return a writer of profiles with a `read/` folder: the case mapping, keys above its tables, others by name."""
+
+    def write(case: str = "", top: str = "", *, profile: str = "", **files: str | None) -> Path:
+        folder = write_profile(profile=profile)
+        (folder / "read").mkdir(exist_ok=True)
+        texts: dict[str, str | None] = {kind: _entry(kind, "") for kind in ("creditor", "settlement")}
+        texts |= {"case": _entry("case", case, top), **files}
+        for stem, text in texts.items():
+            if text is not None:
+                name = f"{stem.replace('_examples', '.examples')}.toml"
+                (folder / "read" / name).write_text(text, encoding="utf-8")
+        return folder
+
+    return write
+
+
+@pytest.fixture
+def reading_of(write_reading: Callable[..., Path]) -> Callable[..., ReadProfile]:
+    """Return a loader of what such a profile answers with."""
+
+    def load(*args: str, **files: str | None) -> ReadProfile:
+        read = load_profile(write_reading(*args, **files)).read
+        assert read is not None
+        return read
+
+    return load
+
+
+@pytest.fixture
+def reading_faults(write_reading: Callable[..., Path]) -> Callable[..., list[str]]:
+    """Return a function that tells the faults of such a profile, line by line."""
+
+    def load(*args: str, **files: str | None) -> list[str]:
+        with pytest.raises(MappingFault) as caught:
+            load_profile(write_reading(*args, **files))
+        return str(caught.value).splitlines()
+
+    return load

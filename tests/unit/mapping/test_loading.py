@@ -10,7 +10,7 @@ import pytest
 
 from bridge.errors import MappingFault
 from bridge.mapping import Assumption, Profile, ReplyTable, assumptions, load_profile, load_profiles
-from bridge.mapping.library import rebuild
+from bridge.mapping.profiles import rebuild
 
 A = '[fields]\na = "text"\n'
 SENT = A + '[[carry]]\nfields = ["a"]\nevidence = "assumed"\n'

@@ -11,12 +11,13 @@ import pytest
 from aiohttp import web
 
 from bridge.errors import ModernRefused, ModernUnreachable
-from bridge.modern import client as client_module
 from bridge.modern import exchange as exchange_module
+from bridge.modern import reader as reader_module
 from bridge.modern.answers import Answer, NotTaken, Refused, Taken, TakenAtOnce, Unknown
-from bridge.modern.client import LONGEST_PATIENCE_SECONDS, READ_ATTEMPTS, ModernClient
+from bridge.modern.client import ModernClient
 from bridge.modern.failures import ModernBusy
 from bridge.modern.lists import Sighting
+from bridge.modern.reader import LONGEST_PATIENCE_SECONDS, READ_ATTEMPTS
 from bridge.modern.tokens import Access
 
 BODY = b'{"invoices":[{"originalInvoiceAmount":9007199254740993.01}]}'
@@ -268,7 +269,7 @@ async def test_waiting_for_a_free_connection_leaves_nothing_sent(modern: Any, ac
         hasty = ModernClient(
             narrow, f"{modern.url}/v1", f"{modern.url}/token", clock=clock, request_timeout_seconds=0.2
         )
-        hasty._tokens = patient._tokens
+        hasty.reader.tokens = patient.reader.tokens
         await submit(patient, access)
         arrived = asyncio.Event()
 
@@ -447,12 +448,33 @@ async def test_a_list_without_end_is_not_half_read(
     client: ModernClient, modern: Any, access: Access, monkeypatch: Any
 ) -> None:
     """A list that does not end raises: what was not read must not pass for "not there"."""
-    monkeypatch.setattr(client_module, "MOST_PAGES", 3)
-    for _ in range(4):
-        modern.then(200, {"summary": {"nextPageToken": "again"}, "data": []})
+    monkeypatch.setattr(reader_module, "MOST_PAGES", 3)
+    for number in range(4):
+        modern.then(200, {"summary": {"nextPageToken": f"p{number}"}, "data": []})
     with pytest.raises(ModernUnreachable, match="did not end"):
         await client.invoices(access, invoice_number="17")
     assert len(modern.arrivals) == 3
+
+
+async def test_a_list_that_goes_round_in_circles_is_not_half_read(
+    client: ModernClient, modern: Any, access: Access
+) -> None:
+    """A page that names one that was there before raises, however far back it was."""
+    for token in ("a", "b", "c", "a"):
+        modern.then(200, {"summary": {"nextPageToken": token}, "data": []})
+    with pytest.raises(ModernUnreachable, match="circles"):
+        await client.invoices(access, invoice_number="17")
+    assert len(modern.arrivals) == 4
+
+
+async def test_a_page_that_names_the_next_unreadably_is_no_page(
+    client: ModernClient, modern: Any, access: Access
+) -> None:
+    """A next page there is, but not which: the list must not end there."""
+    for _ in range(READ_ATTEMPTS):
+        modern.then(200, {"summary": {"nextPageToken": {"page": 2}}, "data": []})
+    with pytest.raises(ModernUnreachable, match="not what was asked"):
+        await client.invoices(access, invoice_number="17")
 
 
 async def test_an_empty_filter_is_a_fault_of_the_caller(client: ModernClient, modern: Any, access: Access) -> None:

@@ -412,13 +412,16 @@ async def test_everybody_who_waits_for_a_batch_gets_it(start: Any, waiter: Waite
     assert finished(tasks) == 21
 
 
-async def test_polls_are_bounded_without_a_list(start: Any, vendor: Vendor, time: Any, access: Access) -> None:
+@pytest.mark.parametrize(("batches", "seconds"), [(400, 60), pytest.param(2000, 250, marks=pytest.mark.chaos)])
+async def test_polls_are_bounded_without_a_list(
+    start: Any, vendor: Vendor, time: Any, access: Access, batches: int, seconds: int
+) -> None:
     """However many batches wait, no more than the allowance is polled; every batch still gets its turn."""
     vendor.list_failure = ModernRefused(status=404)
-    start(2000, time.now + HOUR)
-    await time.advance(250)
-    polls = vendor.polls[access.organization] - 2000
-    assert 240 * POLLS_PER_SECOND < polls <= POLLS_AFTER_A_LULL + 250 * POLLS_PER_SECOND
+    start(batches, time.now + HOUR)
+    await time.advance(seconds)
+    polls = vendor.polls[access.organization] - batches
+    assert (seconds - 10) * POLLS_PER_SECOND < polls <= POLLS_AFTER_A_LULL + seconds * POLLS_PER_SECOND
     assert min(len(moments) for moments in vendor.asked.values()) >= 2
 
 
@@ -431,10 +434,10 @@ async def test_polls_are_bounded_with_a_list(start: Any, vendor: Vendor, time: A
 
 
 async def test_the_young_go_first_where_polls_are_scarce(start: Any, vendor: Vendor, time: Any) -> None:
-    """Thousands of old batches in a queue for their polls do not starve a new one."""
+    """Old batches that queue up for their polls, for half a minute and more, do not starve a new one."""
     vendor.list_failure = ModernRefused(status=404)
-    start(2000, time.now + HOUR)
-    await time.advance(150)
+    start(400, time.now + HOUR)
+    await time.advance(60)
     [young] = start(1, time.now + 1, prefix="young")
     await time.advance(3)
     assert finished([young]) == 1

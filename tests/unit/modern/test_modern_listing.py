@@ -36,3 +36,26 @@ def test_only_the_latest_witnesses_are_kept() -> None:
         listing.testify(str(number), 0.0)
     assert not listing.contradicts([Sighting("0", False)], 100.0)
     assert listing.contradicts([Sighting("1", False)], 100.0)
+
+
+def test_the_first_rest_is_two_seconds() -> None:
+    """A hiccup of the list costs little."""
+    listing = Listing()
+    listing.failed(100.0)
+    assert [listing.usable(moment) for moment in (101.9, 102.0)] == [False, True]
+
+
+def test_a_list_may_fail_for_ever() -> None:
+    """Thousands of failures in a row are counted as well."""
+    listing = Listing()
+    for _ in range(2000):
+        listing.failed(0.0)
+    assert [listing.usable(moment) for moment in (599.9, 600.0)] == [False, True]
+
+
+def test_sixty_four_witnesses_are_kept() -> None:
+    """Enough to find out a list that stands still, in an organization where much goes on."""
+    listing = Listing()
+    for number in range(64):
+        listing.testify(str(number), 0.0)
+    assert listing.contradicts([Sighting("0", False)], 100.0)

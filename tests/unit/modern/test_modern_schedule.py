@@ -59,3 +59,18 @@ def test_what_was_overspent_is_earned_again() -> None:
     assert allowance.seconds_until(1) == 0.0
     now = -1000.0
     assert 1 <= allowance.left() < 2
+
+
+@pytest.mark.parametrize(("elapsed", "delay"), [(-5.0, 0.004), (0.0, 0.004), (1.0, 0.2), (100.0, 2.0), (1e9, 30.0)])
+def test_the_spacing_is_the_documented_one(elapsed: float, delay: float) -> None:
+    """sqrt(2 · 20 ms · t), between 4 ms and half a minute; a clock set back counts as no time."""
+    assert next_delay(elapsed) == pytest.approx(delay)
+
+
+def test_a_long_lull_earns_no_more_than_the_most() -> None:
+    """An hour of silence is no reason for thousands of polls at once."""
+    now = 0.0
+    allowance = Allowance(lambda: now, per_second=10, most=100)
+    allowance.spend(50)
+    now = 3600.0
+    assert allowance.left() == 100

@@ -232,3 +232,46 @@ async def test_thousands_wait_at_once(access: Access) -> None:
             waiter.hint(str(number))
     results: list[Any] = await asyncio.wait_for(asyncio.gather(*waits), 30)
     assert {batch.id for batch in results} == done
+
+
+@pytest.mark.parametrize("jitter", [0.0, 1.0])
+def test_pauses_after_failures_grow_and_vary(reads: FakeReads, time: Any, jitter: float) -> None:
+    """By half; a Retry-After is kept and a trifle more, so that not all come back at once; no number is too large."""
+    waiter = Waiter(reads.read, clock=time, call_later=time.call_later, jitter=lambda: jitter)
+    pauses = [waiter._back_off(ModernUnreachable(), failures) for failures in (1, 2, 5000)]
+    assert pauses == pytest.approx([pause * (1 + jitter) / 2 for pause in (0.2, 0.4, 30.0)])
+    assert waiter._back_off(ModernBusy(retry_after_seconds=9.0), 3) == pytest.approx(9.0 + 0.1 * jitter)
+
+
+async def test_failures_that_are_over_are_forgotten(
+    waiter: Waiter, reads: FakeReads, time: Any, access: Access
+) -> None:
+    """After an answer, the next failure is a first one."""
+    reads.ready_at = time.now + 600
+    reads.failures = [ModernUnreachable() for _ in range(6)]
+    waiting = asyncio.create_task(waiter.wait(access, "b"))
+    await time.advance(60)
+    reads.failures = [ModernUnreachable()]
+    asked = len(reads.asked)
+    await time.advance(10)
+    assert reads.failures == []
+    failed, again = reads.asked[asked : asked + 2]
+    assert again - failed == pytest.approx(0.2)
+    waiting.cancel()
+
+
+async def test_an_early_hint_counts_once(waiter: Waiter, reads: FakeReads, time: Any, access: Access) -> None:
+    """Whoever waits for the same batch again polls after the floor."""
+    waiter.hint("b")
+    for pause in (0.0, FLOOR_SECONDS):
+        reads.asked.clear()
+        began = time.now
+        waiting = asyncio.create_task(waiter.wait(access, "b"))
+        await time.advance(1.0)
+        assert (await waiting).finished
+        assert reads.asked[0] - began == pytest.approx(pause)
+
+
+def test_ten_thousand_early_hints_are_remembered_for_ten_minutes(waiter: Waiter) -> None:
+    """As long as a write may take to be written down, and no more memory than that."""
+    assert (waiter._early.maxsize, waiter._early.ttl) == (10_000, 600.0)

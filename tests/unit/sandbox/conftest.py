@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
@@ -11,6 +12,7 @@ from typing import Any
 
 import aiohttp
 import pytest
+from aiohttp import web
 
 from bridge.sandbox import Running, SandboxOptions, running
 
@@ -148,3 +150,35 @@ async def start() -> AsyncIterator[StartClient]:
 @pytest.fixture
 async def client(start: StartClient) -> Client:
     return await start()
+
+
+class Receiver:
+    """Takes webhooks, and can be waited on."""
+
+    def __init__(self) -> None:
+        self.got: list[tuple[dict[str, str], bytes]] = []
+        self.arrived = asyncio.Condition()
+        self.url = ""
+
+    async def take(self, request: web.Request) -> web.Response:
+        self.got.append((dict(request.headers), await request.read()))
+        async with self.arrived:
+            self.arrived.notify_all()
+        return web.Response()
+
+    async def wait_for(self, count: int) -> None:
+        async with self.arrived:
+            await self.arrived.wait_for(lambda: len(self.got) >= count)
+
+
+@pytest.fixture
+async def receiver() -> AsyncIterator[Receiver]:
+    taker = Receiver()
+    app = web.Application()
+    app.router.add_post("/hooks/amili", taker.take)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    taker.url = f"http://127.0.0.1:{runner.addresses[0][1]}/hooks/amili"
+    yield taker
+    await runner.cleanup()

@@ -375,3 +375,72 @@ def test_a_share_strikes_some_rows_of_a_call() -> None:
     counts = [len(deck.draw("invoices", [{}]).all) for _ in range(200)]
     assert 5 < sum(counts) < 40
     assert deck.describe()[0]["struck"] == 1 + sum(counts)
+
+
+# --- lists ----------------------------------------------------------------------------------------------------------
+
+
+async def read_pages(client: Any, path: str, size: int, most: int = 9) -> list[Any]:
+    """Read a list until it ends, fails, or has shown enough; return answers."""
+    answers = [await client.get(path, PageSize=str(size))]
+    while answers[-1].status == 200 and len(answers) < most:
+        token = answers[-1].json["summary"]["nextPageToken"]
+        if token is None:
+            break
+        answers.append(await client.get(path, PageSize=str(size), PageToken=token))
+    return answers
+
+
+async def test_a_fault_may_strike_one_page_only(client: Any) -> None:
+    """The third page fails whoever asks and however often, and the others never do."""
+    client.sandbox.plant_claims(client.org, 8)
+    client.sandbox.play({"fault": [{"kind": "fail", "operation": "cases", "page": 3, "status": 500}]})
+    for _ in range(2):
+        answers = await read_pages(client, "/cases", 2)
+        assert [answer.status for answer in answers] == [200, 200, 500]
+    client.sandbox.play({"fault": [{"kind": "fail", "operation": "cases", "page": 3, "status": 500, "times": 1}]})
+    assert (await read_pages(client, "/cases", 2))[-1].status == 500
+    assert [answer.status for answer in await read_pages(client, "/cases", 2)] == [200] * 4
+
+
+async def test_the_first_page_is_the_one_without_a_token(client: Any) -> None:
+    """A fault of page 1 does not strike what is no list, nor a token nobody can read."""
+    client.sandbox.play(
+        {"fault": [{"kind": "fail", "operation": ["batches", "settlements"], "page": 1, "status": 503}]}
+    )
+    assert (await client.get("/batches")).status == 503
+    assert (await client.get("/settlements", PAGETOKEN="")).status == 503
+    assert (await client.get("/settlements", pageToken="?")).status == 400
+    assert (await client.get("/cases")).status == 200
+
+
+async def test_a_list_may_run_in_circles(client: Any) -> None:
+    """A page that names itself as the next one shows the same rows for ever, the first page as any other."""
+    client.sandbox.plant_claims(client.org, 6)
+    client.sandbox.play({"fault": [{"kind": "circle", "operation": "cases", "page": 2}]})
+    pages = [[row["caseNumber"] for row in one.json["data"]] for one in await read_pages(client, "/cases", 2, most=4)]
+    assert pages[0] != pages[1] == pages[2] == pages[3]
+    client.sandbox.play({"fault": [{"kind": "circle", "operation": "reads"}]})
+    pages = [[row["caseNumber"] for row in one.json["data"]] for one in await read_pages(client, "/cases", 2, most=3)]
+    assert pages[0] == pages[1] == pages[2] != []
+    (invoice,) = client.sandbox.state.account(client.org).invoices[:1]
+    assert (await client.get(f"/invoices/{invoice.id}")).json["summary"]["nextPageToken"] is None
+
+
+async def test_a_case_is_shown_as_it_is_now(client: Any, invoice: Any) -> None:
+    """What a list has shown once is not what it shows after a payment, a credit note or a pause."""
+    created = (await client.create(invoice()))["succeeded"][0]
+    path = f"/cases/{(await client.get('/cases')).json['data'][0]['caseId']}/pause"
+
+    async def shown() -> tuple[Any, ...]:
+        (case,), (listed,) = [(await client.get(path)).json["data"] for path in ("/cases", "/invoices")]
+        amounts = case["invoices"][0]
+        return case["status"], amounts["paidAmount"], amounts["creditedAmount"], listed["remainingAmount"]
+
+    assert await shown() == ("OPEN", 0, 0, 1250)
+    await client.post("/payments", {"payments": [{"invoiceId": created["invoiceId"], "amount": 100}]})
+    assert await shown() == ("OPEN", 100, 0, 1150)
+    await client.post("/corrections", {"corrections": [{"invoiceId": created["invoiceId"], "amount": 50}]})
+    assert await shown() == ("OPEN", 100, 50, 1100)
+    await client.post(path, {})
+    assert await shown() == ("PAUSED", 100, 50, 1100)

@@ -39,6 +39,8 @@ def test_there_are_examples() -> None:
         ({"kind": "fail", "operation": "*", "status": 200}, "status"),
         ({"kind": "slow", "operation": "*", "seconds": -1}, "seconds"),
         ({"kind": "reorder", "operation": "*", "probability": 0}, "probability"),
+        ({"kind": "fail", "operation": "cases", "status": 500, "page": 0}, "page"),
+        ({"kind": "fail", "operation": "reads", "status": 500, "page": 3}, "only lists have pages"),
     ],
 )
 def test_a_script_that_would_not_do_what_it_says_is_refused(fault: Any, told: Any) -> None:
@@ -47,6 +49,12 @@ def test_a_script_that_would_not_do_what_it_says_is_refused(fault: Any, told: An
         read_script({"fault": [fault]}, source="my script")
     assert told in str(refusal.value)
     assert "fault.0" in str(refusal.value)
+
+
+def test_an_event_nobody_tells_is_refused() -> None:
+    """An event is told or unknown."""
+    with pytest.raises(ScriptFault, match=r"behaviour\.events\.0"):
+        read_script({"behaviour": {"events": ["CASE_CREATED"]}}, source="my script")
 
 
 def test_a_script_must_be_an_object() -> None:

@@ -1,0 +1,15 @@
+"""Reading back: what `GET /webapi/api/Batch` answers, composed from the modern system's own lists.
+
+- `question`    what a caller asks: the parameters of the query
+- `shelf`       what was read lately, for whoever asks the same again; one read for many who ask at once
+- `gathering`   cases with their invoices, of one organization: all, one customer's, or those of one reference
+- `shaping`     from those to the bytes of legacy entries; teaches the cross-reference what it did not know
+- `settling`    settlements, each told under a number of ours, so that none is missed or told twice
+- `telling`     settlements as a caller asked for them
+- `answering`   the whole answer, over all organizations a sender may read
+"""
+
+from bridge.readback.answering import Account, Readback, ReadingTerms, read_terms
+from bridge.readback.question import Question, read_question
+
+__all__ = ["Account", "Question", "Readback", "ReadingTerms", "read_question", "read_terms"]

@@ -1,0 +1,237 @@
+"""The answer to `GET /webapi/api/Batch`: creditors, claims and settlements of every organization a sender may read."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Protocol
+
+from bridge.errors import ModernRefused, ModernUnreachable, NoAnswer, NotSetUp, TooMuchToRead, UnreadableQuestion
+from bridge.journal import Journal
+from bridge.mapping.reading import ReadProfile
+from bridge.modern.tokens import Access
+from bridge.organizations import Directory, Organization
+from bridge.readback.gathering import Gatherer, Lists, Selection
+from bridge.readback.question import Question
+from bridge.readback.settling import SettlementDesk, write_number
+from bridge.readback.shaping import Shaper, Sheet, View, describe_creditor, encode
+from bridge.readback.shelf import Shelf
+from bridge.readback.telling import Wanted, names_of_claims, render_settlements
+from bridge.senders import Sender
+from bridge.settings import Settings
+
+KIND = "cases"
+LONGEST_MARK = 18
+"""Digits of a settlement number that a caller may send: what a store can count to."""
+NO_MARK = (
+    "lastsettlementid: neither a settlement id of this bridge nor one it knows of the modern system; send the highest "
+    "settlementid received so far, or leave it out to get all settlements"
+)
+RETRY_SECONDS = 10
+NOT_READ_NOW = "the modern system could not be read to the end, and half an answer is none: send the same call again"
+NOT_ALLOWED = (
+    "the modern system refused to be read (HTTP {status}): have the operator of the bridge check the credentials and "
+    "rights of the organization there"
+)
+NOT_READ = (
+    "the profile of this sender describes no reading: have the operator of the bridge add read/ to its mapping files"
+)
+
+
+class Observer(Protocol):
+    """Whom the readback tells what it did."""
+
+    def reading_looked_up(self, kind: str, result: str) -> None:
+        """Hear of a look for what was read lately: `hit`, `joined` or `miss`."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class ReadingTerms:
+    """How much is read at once, and how long it is kept."""
+
+    cache_seconds: float
+    cache_bytes: int
+    organizations_at_once: int
+    max_cases: int
+    page_size: int
+    settle_seconds: float
+    """How late the lists of the modern system may show something."""
+
+
+def read_terms(settings: Settings) -> ReadingTerms:
+    """Return the operator's terms."""
+    return ReadingTerms(
+        cache_seconds=settings.reading.cache_seconds,
+        cache_bytes=settings.reading.cache_bytes,
+        organizations_at_once=settings.reading.organizations_at_once,
+        max_cases=settings.reading.max_cases,
+        page_size=settings.reading.page_size,
+        settle_seconds=settings.modern.settle_seconds,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """An answer, ready to be sent: pieces of JSON, to be written one after the other."""
+
+    pieces: tuple[bytes | memoryview, ...]
+    cases: int
+    settlements: int
+
+    @property
+    def length(self) -> int:
+        """Return the length in bytes."""
+        return sum(map(len, self.pieces))
+
+
+class Readback:
+    """Answer what connectors ask."""
+
+    def __init__(
+        self,
+        directory: Directory,
+        readings: Mapping[str, ReadProfile | None],
+        lists: Lists,
+        journal: Journal,
+        access: Callable[[str], Access],
+        *,
+        terms: ReadingTerms,
+        observer: Observer,
+        clock: Callable[[], float],
+    ) -> None:
+        """`readings` are by profile; `clock` is monotonic."""
+        self._directory = directory
+        self._readings = readings
+        self._journal = journal
+        self._access = access
+        self._terms = terms
+        self._turns = asyncio.Semaphore(terms.organizations_at_once)
+        self._shelf = Shelf(
+            max_bytes=terms.cache_bytes, seconds=terms.cache_seconds, clock=clock, notice=observer.reading_looked_up
+        )
+        self._gatherer = Gatherer(lists, journal, page_size=terms.page_size, max_cases=terms.max_cases)
+        self._settlements = SettlementDesk(
+            lists,
+            journal,
+            self._shelf,
+            access,
+            page_size=terms.page_size,
+            settle_seconds=terms.settle_seconds,
+            organizations_at_once=terms.organizations_at_once,
+            clock=clock,
+        )
+
+    async def answer(self, sender: Sender, question: Question) -> Account:
+        """Compose the answer of one call.
+
+        Raises UnreadableQuestion, TooMuchToRead, NotSetUp; NoAnswer when a list could not be read to its end,
+        CannotTakeNow when the journal could not: never a shorter answer instead.
+        """
+        try:
+            return await self._answer(sender, question)
+        except ModernUnreachable as failure:
+            pause = getattr(failure, "retry_after_seconds", None) or RETRY_SECONDS
+            raise NoAnswer(NOT_READ_NOW, status=503, retry_after_seconds=math.ceil(pause)) from failure
+        except ModernRefused as failure:
+            raise NoAnswer(NOT_ALLOWED.format(status=failure.status), status=502) from failure
+
+    async def _answer(self, sender: Sender, question: Question) -> Account:
+        reading = self._readings.get(sender.profile)
+        if reading is None:
+            raise NotSetUp(NOT_READ)
+        organizations = self._directory.readable(sender, question.creditorid)
+        after = await self._read_mark(organizations, question.lastsettlementid)
+        language = question.languagecode.casefold()
+        sheets, told = await asyncio.gather(
+            asyncio.gather(*(self._sheet(one, reading, sender.profile, language, question) for one in organizations)),
+            self._settlements.tell(organizations, after),
+        )
+        cases = sum(sheet.count for sheet in sheets)
+        if cases > self._terms.max_cases:
+            raise TooMuchToRead
+        names = await self._names(sheets, organizations, question)
+        wanted = Wanted(question, {one.id: one for one in organizations}, names)
+        settled = [one for one in told.settlements if wanted.takes(one)]
+        settlements = await render_settlements(settled, wanted.organizations, reading, language, self._journal)
+        is_whole = not (question.narrowed or question.remittancedate)
+        mark = write_number(told.complete_to if is_whole else after)
+        creditors = _render_creditors(organizations, reading, language, question.creditorid, mark)
+        return Account(tuple(_assemble(creditors, sheets, settlements)), cases, len(settled))
+
+    def forget(self, organization: str) -> None:
+        """Drop what was read of an organization: it has changed."""
+        self._shelf.forget(organization)
+
+    async def close(self) -> None:
+        """Stop reading."""
+        await self._shelf.close()
+
+    async def _read_mark(self, organizations: Sequence[Organization], mark: str) -> int:
+        """Return the number a caller has got to: ours, or that of a modern settlement."""
+        if not mark or not organizations:
+            return 0
+        if mark.isascii() and mark.isdigit() and len(mark.lstrip("0")) <= LONGEST_MARK:
+            return int(mark)
+        number = await self._settlements.number_of(organizations, mark)
+        if number is None:
+            raise UnreadableQuestion(NO_MARK)
+        return number
+
+    async def _sheet(
+        self, organization: Organization, reading: ReadProfile, profile: str, language: str, question: Question
+    ) -> Sheet:
+        """Return the entries of an organization's claims, read lately or now."""
+        creditorid = question.creditorid if len(organization.creditors) > 1 else ""
+        selection = Selection(question.customerref, question.ledgerref)
+        view = View(language, question.includeclosed, creditorid, names_wanted=question.narrowed)
+        load = partial(self._gather_and_shape, organization, reading, selection, view)
+        kind = (profile, language, str(view.includeclosed), creditorid, selection.customerref, selection.ledgerref)
+        return await self._shelf.get((organization.id, KIND, *kind), load)
+
+    async def _gather_and_shape(
+        self, organization: Organization, reading: ReadProfile, selection: Selection, view: View
+    ) -> Sheet:
+        async with self._turns:
+            harvest = self._gatherer.gather(self._access(organization.id), selection)
+            return await Shaper(reading, self._journal).shape(harvest, organization, view)
+
+    async def _names(
+        self, sheets: Sequence[Sheet], organizations: Sequence[Organization], question: Question
+    ) -> Mapping[str, frozenset[str]]:
+        """Return what the claims asked for go by, by organization; those that are listed no more included."""
+        names = {one.id: sheet.names for one, sheet in zip(organizations, sheets, strict=True)}
+        if question.ledgerref:
+            for organization in names:
+                known = await self._journal.claims(organization, "ledgerref", question.ledgerref)
+                names[organization] |= names_of_claims(known)
+        return names
+
+
+def _render_creditors(
+    organizations: Sequence[Organization], reading: ReadProfile, language: str, creditorid: str, mark: str | None
+) -> bytes:
+    """Return one entry for each creditor; an organization without any still says how far its settlements were told."""
+    entries = [
+        reading.creditor.render({"creditor": {**describe_creditor(idnumber, one), "lastsettlementid": mark}}, language)
+        for one in organizations
+        for idnumber in ([creditorid] if creditorid else sorted(one.creditors) or [""])
+    ]
+    return encode(entries)
+
+
+def _assemble(creditors: bytes, sheets: Sequence[Sheet], settlements: Sequence[bytes]) -> Iterator[bytes | memoryview]:
+    """Yield the answer in pieces, so that nothing large is copied."""
+    yield b'{"batchid":null,"offline":false,"creditor":' + creditors + b',"case":['
+    yield from _without_first_comma(fragment for sheet in sheets for fragment in sheet.fragments)
+    yield b'],"settlement":['
+    yield from _without_first_comma(settlements)
+    yield b"]}"
+
+
+def _without_first_comma(fragments: Iterable[bytes]) -> Iterator[bytes | memoryview]:
+    for number, fragment in enumerate(fragments):
+        yield fragment if number else memoryview(fragment)[1:]

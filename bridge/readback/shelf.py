@@ -1,0 +1,106 @@
+"""What was read lately, kept for whoever asks the same again; and one read for many who ask at once."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeVar
+
+from cachetools import TTLCache
+
+Key = tuple[str, ...]
+"""Organization, kind of read, and whatever else tells two reads apart."""
+
+NEVER = float("-inf")
+
+
+class Weighty(Protocol):
+    """Something that knows how much memory it takes."""
+
+    @property
+    def weight_bytes(self) -> int:
+        """Return about how many bytes it takes."""
+        ...
+
+
+T = TypeVar("T", bound=Weighty)
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """What a read found, and when the read began: everything that happened before is in it."""
+
+    began: float
+    value: Any
+    weight_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Flight:
+    """A read under way."""
+
+    began: float
+    task: asyncio.Task[Any]
+
+
+class Shelf:
+    """Keep what reads found, by organization: for a while, up to so many bytes, until the organization has changed."""
+
+    def __init__(
+        self, *, max_bytes: int, seconds: float, clock: Callable[[], float], notice: Callable[[str, str], None]
+    ) -> None:
+        """`clock` is monotonic; `notice` hears of every look: the kind of read, and `hit`, `joined` or `miss`."""
+        self._kept: TTLCache[Key, _Kept] = TTLCache(
+            max_bytes, seconds, timer=clock, getsizeof=lambda kept: kept.weight_bytes
+        )
+        self._max_bytes = max_bytes
+        self._seconds = seconds
+        self._clock = clock
+        self._notice = notice
+        self._flights: dict[Key, _Flight] = {}
+        self._tasks: set[asyncio.Task[Any]] = set()
+
+    async def get(self, key: Key, load: Callable[[], Coroutine[Any, Any, T]], *, since: float = NEVER) -> T:
+        """Return what is kept, or what a read under way or a new one finds; of a read that began after `since`."""
+        kept = self._kept.get(key)
+        if kept is not None and kept.began > since and kept.began >= self._clock() - self._seconds:
+            self._notice(key[1], "hit")
+            value: T = kept.value
+            return value
+        flight = self._flights.get(key)
+        self._notice(key[1], "miss" if flight is None or flight.began <= since else "joined")
+        if flight is None or flight.began <= since:
+            flight = self._depart(key, load)
+        # a caller that goes away takes nothing from the others who wait
+        return await asyncio.shield(flight.task)
+
+    def forget(self, organization: str) -> None:
+        """Drop what is kept of an organization; reads under way go on for those who wait, and are not kept."""
+        for key in [key for key in self._kept if key[0] == organization]:
+            self._kept.pop(key, None)
+        for key in [key for key in self._flights if key[0] == organization]:
+            del self._flights[key]
+
+    async def close(self) -> None:
+        """Stop reading."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def _depart(self, key: Key, load: Callable[[], Coroutine[Any, Any, T]]) -> _Flight:
+        self._kept.expire()
+        flight = _Flight(self._clock(), asyncio.get_running_loop().create_task(load()))
+        self._flights[key] = flight
+        self._tasks.add(flight.task)
+        flight.task.add_done_callback(lambda task: self._land(key, flight, task))
+        return flight
+
+    def _land(self, key: Key, flight: _Flight, task: asyncio.Task[Any]) -> None:
+        self._tasks.discard(task)
+        failed = task.cancelled() or task.exception() is not None
+        if self._flights.get(key) is not flight:
+            return  # the organization has changed meanwhile, or a newer read is under way
+        del self._flights[key]
+        if not failed and task.result().weight_bytes <= self._max_bytes:
+            self._kept[key] = _Kept(flight.began, task.result(), task.result().weight_bytes)
