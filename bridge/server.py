@@ -37,9 +37,7 @@ async def serve(settings: Settings) -> None:
             host, port = settings.server.host, settings.server.port
             await web.TCPSite(runner, host, port, reuse_address=True).start()
             _settle_interpreter()
-            log.info(
-                Event.BRIDGE_STARTED, version=__version__, host=host, port=port, count=len(bridge.workshop.works)
-            )
+            log.info(Event.BRIDGE_STARTED, version=__version__, host=host, port=port, count=len(bridge.workshop.works))
             await stop.wait()
             log.info(Event.DRAINING, count=len(bridge.workshop.works))
             await bridge.pipeline.drain(settings.server.drain_seconds)

@@ -109,11 +109,12 @@ def demo(
     ] = None,
     logs: Annotated[bool, typer.Option("--logs", help="Show the bridge's own log lines on stderr.")] = False,
 ) -> None:
-    """Show two batches go all the way: one that is all good, and one with faults of many kinds.
+    """Show two batches go all the way, one all good and one with faults of many kinds, and a claim read back.
 
     A sandbox and a bridge run for a few seconds on free ports of this machine, with a journal in a temporary folder.
     For each batch you see the legacy request, the modern calls the bridge made of it, the folded reply, and what
-    happened to every row. Exit code 0 means that every row was answered exactly once.
+    happened to every row; then how a claim that was paid is read back. Exit code 0 means that every row was answered
+    exactly once, and the claim came back with its payment.
     """
     from bridge.cli import demonstrating
 

@@ -1,4 +1,4 @@
-"""`bridge demo`: a sandbox and a bridge in one process, on real sockets, with two sample batches sent through them."""
+"""`bridge demo`: a sandbox and a bridge in one process, on real sockets; two batches, and a claim read back."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlencode
 
 import aiohttp
 from aiohttp import web
@@ -22,6 +23,7 @@ import bridge
 from bridge.app import open_bridge
 from bridge.batch import Address
 from bridge.cli.episodes import Episode, ModernCall, show_episode
+from bridge.cli.recollections import Recollection, show_recollection
 from bridge.cli.screen import Screen, bad, good
 from bridge.errors import OperatorError
 from bridge.journal import Ledger, StoredBatch
@@ -40,6 +42,9 @@ SAMPLES = (
     ("1. A batch that is all good", Path("config/samples/seed-batch.json")),
     ("2. A batch with faults of many kinds", Path("config/samples/mixed-faults.json")),
 )
+READING = "3. The first claim read back, after a payment and a credit note"
+LEDGERREF = "erp-order-9981"
+"""What the ERP calls the claim of the first sample, which holds a payment for it, too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +85,9 @@ async def _run(checkout: Path, screen: Screen) -> bool:
             episode = await _play(stage, title, _read(checkout / path))
             show_episode(screen, episode)
             conserved &= episode.is_conserved
+        told = await _ask(stage, READING, LEDGERREF)
+        show_recollection(screen, told)
+        conserved &= told.is_complete
         return _conclude(screen, await _prove(stage.settings), stage.sandbox.state.doubled(), conserved=conserved)
 
 
@@ -159,8 +167,22 @@ async def _play(stage: Stage, title: str, request: bytes) -> Episode:
     seconds = time.perf_counter() - began
     stored = await _load(stage.settings, batch_id)
     asked = stage.sandbox.requests.total - before
-    calls = tuple(_list_calls(stage.sandbox, stage.sandbox.requests.newest(asked), stored))
+    rows = {call.id: call.rows for call in stored.calls}
+    calls = tuple(_list_calls(stage.sandbox, stage.sandbox.requests.newest(asked), rows))
     return Episode(title, request, response.status, reply, calls, stored, seconds)
+
+
+async def _ask(stage: Stage, title: str, ledgerref: str) -> Recollection:
+    """Read a claim back as an ERP would."""
+    before, sender = stage.sandbox.requests.total, stage.settings.senders[0]
+    query = urlencode({"senderid": sender.id, "ledgerref": ledgerref})
+    began = time.perf_counter()
+    async with stage.session.get(f"{stage.url}/webapi/api/Batch?{query}", headers=_credentials(sender)) as response:
+        reply = await response.read()
+    seconds = time.perf_counter() - began
+    exchanges = stage.sandbox.requests.newest(stage.sandbox.requests.total - before)
+    calls = tuple(_list_calls(stage.sandbox, exchanges, {}))
+    return Recollection(title, query, response.status, reply, calls, seconds)
 
 
 def _credentials(sender: SenderSettings) -> dict[str, str]:
@@ -170,9 +192,10 @@ def _credentials(sender: SenderSettings) -> dict[str, str]:
     return {"Authorization": f"Basic {base64.b64encode(pair.encode()).decode()}"}
 
 
-def _list_calls(sandbox: Running, exchanges: Sequence[Exchange], stored: StoredBatch) -> Iterator[ModernCall]:
-    """Yield what the bridge asked, the same question once."""
-    rows = {call.id: call.rows for call in stored.calls}
+def _list_calls(
+    sandbox: Running, exchanges: Sequence[Exchange], rows: Mapping[str, tuple[Address, ...]]
+) -> Iterator[ModernCall]:
+    """Yield what the bridge asked, the same question once; `rows` by the idempotency key of their call."""
     calls = (_describe(sandbox, exchange, rows) for exchange in exchanges)
     for call, times in Counter(calls).items():
         yield replace(call, times=times)

@@ -85,7 +85,7 @@ def show_episode(screen: Screen, episode: Episode) -> None:
     screen.heading(f"The ERP sends: POST /webapi/api/Batch?senderid={episode.stored.batch.sender}")
     screen.data(_without_empty(episode.request))
     screen.heading("The bridge asks the modern API")
-    screen.table(("call", "path", "rows", "answer"), [_show_call(call) for call in episode.calls])
+    show_calls(screen, episode.calls)
     screen.heading(f"The ERP gets: HTTP {episode.status}, after {episode.seconds:.2f} s")
     screen.data(episode.reply)
     screen.heading("What happened to each row")
@@ -96,6 +96,11 @@ def show_episode(screen: Screen, episode: Episode) -> None:
         screen.say(good(f"{count}: every row exactly once"))
     else:
         screen.say(bad(f"{count}: not every row exactly once"))
+
+
+def show_calls(screen: Screen, calls: Sequence[ModernCall]) -> None:
+    """Show what the bridge asked the modern API, a line for each call."""
+    screen.table(("call", "path", "rows", "answer"), [_show_call(call) for call in calls])
 
 
 def _show_call(call: ModernCall) -> Sequence[str | Text]:

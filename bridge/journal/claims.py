@@ -40,7 +40,7 @@ KINDS = {
 }
 """The names a claim goes by, and their columns; `ledgerref` is found in more than one."""
 
-CLAIMS_AT_ONCE = 2000
+CLAIMS_AT_ONCE = 1000
 """How many claims to teach in one write beside a running bridge: the store is then held for less than 100 ms."""
 ALIKE = 100
 """How many records of one invoice number, or unique id, are looked at; one that is more common says nothing."""

@@ -2,6 +2,7 @@
 
 - `question`    what a caller asks: the parameters of the query
 - `shelf`       what was read lately, for whoever asks the same again; one read for many who ask at once
+- `found`       a case with its invoices, and what they are called by
 - `gathering`   cases with their invoices, of one organization: all, one customer's, or those of one reference
 - `shaping`     from those to the bytes of legacy entries; teaches the cross-reference what it did not know
 - `settling`    settlements, each told under a number of ours, so that none is missed or told twice

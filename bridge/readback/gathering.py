@@ -10,20 +10,22 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 from bridge.errors import TooMuchToRead
 from bridge.journal import Books, Claim
 from bridge.modern.reading import text
 from bridge.modern.tokens import Access
+from bridge.readback.found import Entry, Found, case_id, case_number, complete, find, inner_invoices, invoice_id
 
-Entry = dict[str, Any]
 Pages = AsyncGenerator[Sequence[Entry], None]
 
 AHEAD_PAGES = 2
 """How many pages of cases may wait while the invoices are read, or entries are made."""
 INVOICES_A_CASE = 5
 """How many invoices a case may have on average before an organization counts as too large."""
+TURN_CASES = 50
+"""Cases joined with their invoices before the event loop gets a turn."""
 LOOSE_SLICE = 200
 
 
@@ -49,28 +51,6 @@ class Selection:
 
     customerref: str = ""
     ledgerref: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Found:
-    """A case with its invoices; or, with an empty case, an invoice that has none."""
-
-    case: Entry
-    invoices: tuple[Entry, ...]
-    case_id: str
-    case_number: str
-    invoice_ids: tuple[str, ...]
-    """In the order of the invoices; empty where one has no id."""
-
-    @property
-    def name(self) -> str:
-        """Return what tells it from all others."""
-        return " ".join((self.case_id, *self.invoice_ids))
-
-
-def find(case: Entry, invoices: tuple[Entry, ...]) -> Found:
-    """Return a case and its invoices with the ids they carry."""
-    return Found(case, invoices, case_id(case), case_number(case), tuple(map(invoice_id, invoices)))
 
 
 Harvest = AsyncGenerator[Sequence[Found], None]
@@ -111,7 +91,12 @@ class Gatherer:
                     if len(listed) > self._max_cases * INVOICES_A_CASE:
                         raise TooMuchToRead
             async for cases in pages:
-                yield [find(case, listed.take(case)) for case in cases if _is_new(case_id(case), seen)]
+                found: list[Found] = []
+                for start in range(0, len(cases), TURN_CASES):
+                    some = cases[start : start + TURN_CASES]
+                    found += [find(case, listed.take(case)) for case in some if _is_new(case_id(case), seen)]
+                    await asyncio.sleep(0)
+                yield found
         loose = listed.rest()
         if filters:  # of a case that is not the customer's: only a filter that was ignored shows it here
             loose = [invoice for invoice in loose if not text(invoice.get("collectionCaseNumber"))]
@@ -140,7 +125,7 @@ class Gatherer:
         cases = await self._cases_of(access, claim, invoices)
         found = [find(case, _pick(case, claim, invoices)) for case in cases]
         # a case that lists its invoices, and not this one, is not the claim's
-        found = [one for one in found if one.invoices or not _inner(one.case)]
+        found = [one for one in found if one.invoices or not inner_invoices(one.case)]
         told = {key for one in found for key in one.invoice_ids}
         return found + [find({}, (one,)) for one in invoices if invoice_id(one) not in told]
 
@@ -180,7 +165,7 @@ class _Listed:
 
     def take(self, case: Entry) -> tuple[Entry, ...]:
         """Return a case's invoices, whole, and strike them off the list."""
-        if inner := _inner(case):
+        if inner := inner_invoices(case):
             return tuple(complete(one, self._by_id.pop(invoice_id(one), None)) for one in inner)
         ids = self._ids_of(case_number(case))
         return tuple(self._by_id.pop(one) for one in ids if one in self._by_id)
@@ -196,33 +181,6 @@ class _Listed:
             for key, invoice in self._by_id.items():
                 self._of_case.setdefault(text(invoice.get("collectionCaseNumber")), []).append(key)
         return self._of_case.get(number, ()) if number else ()
-
-
-def invoice_id(invoice: Mapping[str, Any]) -> str:
-    """Return an invoice's modern id; cases and the invoice list name it differently."""
-    return text(invoice.get("invoiceId")) or text(invoice.get("id"))
-
-
-def case_id(case: Mapping[str, Any]) -> str:
-    """Return a case's modern id."""
-    return text(case.get("caseId")) or text(case.get("id"))
-
-
-def case_number(case: Mapping[str, Any]) -> str:
-    """Return a case's number as text; some answers carry it as a number."""
-    return text(case.get("caseNumber"))
-
-
-def complete(told: Entry, listed: Entry | None) -> Entry:
-    """Return an invoice as its case tells it, with what only the invoice list tells (cases show a currency of `{}`)."""
-    if listed is None:
-        return told
-    return listed | {name: value for name, value in told.items() if value is not None and value != {}}
-
-
-def _inner(case: Entry) -> list[Entry]:
-    listed = case.get("invoices")
-    return [one for one in listed if isinstance(one, dict)] if isinstance(listed, list) else []
 
 
 def _is_new(key: str, seen: set[str]) -> bool:
@@ -259,7 +217,7 @@ def _fits(invoice: Entry, claim: Claim, *, trusted: bool) -> bool:
 def _pick(case: Entry, claim: Claim, invoices: Sequence[Entry]) -> tuple[Entry, ...]:
     """Return the claim's invoices of a case, whole."""
     by_id = {invoice_id(one): one for one in invoices}
-    inner = _inner(case)
+    inner = inner_invoices(case)
     if not inner:
         return tuple(invoices)
     return tuple(

@@ -21,7 +21,8 @@ from bridge.logs import Event, get_log
 from bridge.modern.reading import text
 from bridge.modern.tokens import Access
 from bridge.organizations import Organization
-from bridge.readback.gathering import Entry, Lists
+from bridge.readback.found import Entry
+from bridge.readback.gathering import Lists
 from bridge.readback.shaping import encode
 from bridge.readback.shelf import Shelf
 

@@ -17,7 +17,8 @@ from bridge.logs import Event, get_log
 from bridge.mapping.reading import ReadProfile
 from bridge.modern.reading import text
 from bridge.organizations import Organization
-from bridge.readback.gathering import Entry, Found, Harvest
+from bridge.readback.found import Entry, Found
+from bridge.readback.gathering import Harvest
 
 log = get_log()
 
@@ -119,10 +120,11 @@ class Shaper:
         if "history" in self._reading.case.sources:
             cases = [one.case_id for one in some if one.case_id]
             history = await self._journal.case_history(organization, cases) if cases else {}
-        slip.lessons += learn(organization, some, known)
         for start in range(0, len(some), SLICE_ENTRIES):
-            slip.write(some[start : start + SLICE_ENTRIES], known, history)
+            part = some[start : start + SLICE_ENTRIES]
+            slip.write(part, known, history)
             await asyncio.sleep(0)
+            slip.lessons += learn(organization, part, known)
 
     async def _teach(self, slip: _Slip) -> None:
         """Add to the cross-reference; a reader need not wait for better days for that."""

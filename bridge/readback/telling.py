@@ -10,7 +10,7 @@ from bridge.journal import Books, Claim
 from bridge.mapping.reading import ReadProfile
 from bridge.modern.reading import decode_exactly, text
 from bridge.organizations import Organization
-from bridge.readback.gathering import Entry
+from bridge.readback.found import Entry
 from bridge.readback.question import Question
 from bridge.readback.settling import Numbered, write_number
 from bridge.readback.shaping import (

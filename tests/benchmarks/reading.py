@@ -29,8 +29,8 @@ from tests.benchmarks.launching import (
 )
 
 CASES = 10_000
-READS, POLLS = 5, 50
-CACHE_SECONDS = 2.0
+READS, POLLS = 5, 30
+CACHE_SECONDS = 3.0
 PATH = "/webapi/api/Batch?senderid=BENCH"
 
 

@@ -171,7 +171,7 @@ async def test_a_payment_finds_an_imported_claim(open_world: Any, bridge: Callab
         await plant(world, 3)
         file = claims_file(world.folder, "invoiceNumber,ledgerref", "P-2,L-2")
         assert (await bridge(world, "import", file, "--organization", ORG_A))[0] == 0
-        row = {"ledgerref": "L-2", "amount": 100, "currencycode": "NOK", "paymentdate": "2024-03-01"}
+        row = {"ledgerref": "L-2", "sum": 100, "currencycode": "NOK", "paymentdate": "2024-03-01"}
         reply = await world.post({"payment": [row]}, bearer="token-classic")
         assert reply.states == {("payment", 0): "OK"}, reply.body
         (invoice,) = world.sandbox.state.account(ORG_A).invoices_by_number["P-2"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from bridge.errors import OperatorError
+from bridge.errors import CannotTakeNow
 from bridge.journal.changes import ClerkChange
 from bridge.journal.news import news_of
 from bridge.journal.postgres.applying import apply_group
@@ -46,7 +46,7 @@ class PostgresOffice(PostgresBooks):
                         raise translate(error) from None
                 # what is recorded stays as it is, so what an answer was lost for is written again
                 return await self._place_again(changes)
-        raise OperatorError("the journal is busy: the transaction failed again and again; try later")
+        raise CannotTakeNow("the journal is busy: the transaction failed again and again; try later")
 
     async def _place_again(self, changes: tuple[ClerkChange, ...]) -> None:
         try:

@@ -33,6 +33,10 @@ COMMANDS = (
     ("unknown",),
     ("unknown", "list"),
     ("ledger",),
+    ("xref",),
+    ("xref", "find"),
+    ("xref", "rebuild"),
+    ("xref", "import"),
 )
 HEAVY = ("aiohttp", "pydantic", "marshmallow", "rich.console", "bridge.app", "bridge.sandbox", "msgspec")
 

@@ -88,6 +88,17 @@ def test_demo(run: Run) -> None:
     assert "202, then PARTIAL, 1 refused" in ran.out
     assert "nothing lost, nothing doubled" in ran.out
     _check_second_batch(ran.out.partition("=== 2.")[2])
+    _check_reading_back(ran.out.partition("=== 3.")[2])
+
+
+def _check_reading_back(third: str) -> None:
+    """Check that the paid claim comes back with its settlement, and what is null is counted."""
+    assert "GET /webapi/api/Batch?senderid=ERP-1&ledgerref=erp-order-9981" in third
+    assert '"paidsum": 1250.00, "remainingsum": 3000.00' in third
+    assert '"settlementId": "000000000001"' in third
+    assert "null because the modern system does not say them" in third
+    assert "null" not in third.partition("The ERP gets")[2].partition("left out here")[0]
+    assert "the claim came back, with what was paid on it" in third
 
 
 def _check_second_batch(second: str) -> None:

@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import asyncpg
 import pytest
 
 from bridge.batch import Address, Outcome, Verdict
@@ -16,6 +17,7 @@ from bridge.errors import CannotTakeNow
 from bridge.journal import (
     CaseEvent,
     Claim,
+    ClerkChange,
     DecideRows,
     FinishBatch,
     Hook,
@@ -28,7 +30,7 @@ from bridge.journal import (
     RegisterSettlements,
 )
 from bridge.journal.opening import open_office
-from bridge.journal.postgres import PostgresJournal, open_postgres_journal
+from bridge.journal.postgres import PostgresJournal, PostgresOffice, open_postgres_journal
 from bridge.journal.postgres import crossreference as in_postgres
 from bridge.journal.postgres.connections import READING, connect
 from bridge.journal.postgres.lifeline import MESSAGE_BYTES, pack_news
@@ -149,6 +151,28 @@ async def test_the_bridge_writes_beside_an_office_that_imports(journal: Store, o
     importing = False
     await task
     assert len(await journal.claims_of("other", [f"i{number}" for number in range(30)])) == 30
+
+
+@pytest.mark.parametrize("store", ["postgres"])
+async def test_an_office_tries_again_when_a_replica_is_in_the_way(
+    journal: Store, office: PostgresOffice, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A few times; then the operator is told."""
+    place, deadlocks = office._place, 2
+
+    async def place_later(changes: tuple[ClerkChange, ...]) -> None:
+        nonlocal deadlocks
+        deadlocks -= 1
+        if deadlocks >= 0:
+            raise asyncpg.DeadlockDetectedError
+        await place(changes)
+
+    monkeypatch.setattr(office, "_place", place_later)
+    await office.write(LearnClaims([NORDLYS]))
+    assert await journal.find_claims("i1") == [NORDLYS]
+    deadlocks = 99
+    with pytest.raises(CannotTakeNow, match="again and again"):
+        await office.write(LearnClaims([NORDLYS]))
 
 
 # --- webhooks ------------------------------------------------------------------------------------------------------
