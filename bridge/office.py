@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from bridge.journal import FulfilOrder, Journal, Order, StaleCall
+from bridge.journal import FulfilOrder, Journal, LostBatch, Order, StaleCall
 from bridge.journal.patient import PatientJournal
 from bridge.logs import Event, get_log
 from bridge.orders import CarriedOut, carry_out
@@ -34,13 +34,21 @@ class Office:
     async def carry_out_orders(self) -> None:
         """Do what is ordered; what cannot be done just now is left for the next round."""
         for order in await self._store.pending_orders():
-            if not await self._workshop.pause(order.batch_id):
-                continue
-            try:
-                await self._fulfil(order)
-            except StaleCall:
-                log.warning(Event.ROUND_FAILED, batch=order.batch_id, why="the batch moved on while it was settled")
-            finally:
+            if await self._workshop.pause(order.batch_id):
+                await self._carry_out(order)
+
+    async def _carry_out(self, order: Order) -> None:
+        """Carry out an order on a paused batch, and let its work go on whatever comes of it, while the batch is ours."""
+        is_ours = True
+        try:
+            await self._fulfil(order)
+        except StaleCall:
+            log.warning(Event.ROUND_FAILED, batch=order.batch_id, why="the batch moved on while it was settled")
+        except LostBatch:
+            is_ours = False
+            log.warning(Event.BATCH_LOST, batch=order.batch_id)
+        finally:
+            if is_ours:
                 await self._workshop.go_on(order.batch_id)
 
     async def _fulfil(self, order: Order) -> None:

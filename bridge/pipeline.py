@@ -139,7 +139,10 @@ class Pipeline:
         while True:
             if work := self._workshop.works.find(asked.sender.id, asked.identity):
                 refuse_changed(work.record, asked.content)
-                await work.wait_until_open()
+                try:
+                    await work.wait_until_open()
+                except IdentityTaken:
+                    continue  # the same batch came in at another replica at once, and that one was first
                 log.info(Event.BATCH_JOINED, batch=work.record.id, sender=work.record.sender)
                 return work, True
             record = await self._books.find(asked.sender.id, asked.identity)

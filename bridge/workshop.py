@@ -124,13 +124,12 @@ class Workshop:
         self._orphans |= dict.fromkeys(await self._store.take_over())
         for batch_id in list(self._orphans):
             await self._take_up(batch_id)
-            del self._orphans[batch_id]
 
     async def _take_up(self, batch_id: str) -> None:
-        """Set a batch of ours going; raises CannotTakeNow when the store cannot be read: the next round repeats it."""
+        """Set an orphan of ours going; raises CannotTakeNow when the store cannot be read: the next round repeats it."""
         try:
             stored = await self._store.load(batch_id)
-            if stored is not None:
+            if stored is not None and stored.batch.reply is None:
                 await self._reopen(stored)
         except BridgeError:
             raise
@@ -138,6 +137,7 @@ class Workshop:
             # a batch that cannot be read must not keep the others waiting, nor the bridge from starting
             log.exception(Event.UNEXPECTED, batch=batch_id)
             self._spawn(f"{batch_id} at rest", self._rest(batch_id))
+        self._orphans.pop(batch_id, None)
 
     async def _reopen(self, stored: StoredBatch) -> None:
         """Set a batch going as the journal remembers it; one whose profile has changed too much must wait for it."""
@@ -145,6 +145,8 @@ class Workshop:
         attempts = await self._store.attempts(batch.id)
         if work := self._works.get(batch.id):
             await self._stop(work)  # it was lost to others for a while, and does not know yet
+        if batch.id not in self._orphans:
+            return  # it was lost to others while it was read
         try:
             work = reopen(stored, attempts, self._desk_of(batch))
         except CannotTakeNow as reason:
@@ -293,16 +295,19 @@ class Workshop:
         return True
 
     async def go_on(self, batch_id: str) -> None:
-        """Take a paused batch up again, as the journal has it now, unless it is finished."""
-        stored = await self._store.load(batch_id)
-        if stored is not None and stored.batch.reply is None:
-            await self._reopen(stored)
+        """Take a paused batch up again, as the journal has it now, unless it is finished.
+
+        Raises CannotTakeNow when the store cannot be read: the next round repeats it.
+        """
+        self._orphans[batch_id] = None
+        await self._take_up(batch_id)
 
     def forsake(self, batch_id: str) -> None:
         """Stop working a batch that another replica has taken over."""
         self._spawn(f"{batch_id} forsaken", self._forsake(batch_id))
 
     async def _forsake(self, batch_id: str) -> None:
+        self._orphans.pop(batch_id, None)
         if work := self._works.get(batch_id):
             log.warning(Event.BATCH_LOST, batch=batch_id)
             await self._stop(work)

@@ -38,7 +38,7 @@ def import_claims(config: Path, path: Path, typed: str | None, charset: str, *, 
         _tell_faults(screen, path, checked)
         return False
     if dry_run:
-        screen.say(good(f"{path}: {checked.rows:,} rows, no fault; nothing was imported (--dry-run)"))
+        screen.say(good(f"{path}: {_count(checked)}, no fault; nothing was imported (--dry-run)"))
         return True
     try:
         with show_progress("importing", "rows", checked.rows) as advance:
@@ -48,7 +48,7 @@ def import_claims(config: Path, path: Path, typed: str | None, charset: str, *, 
         raise
     seconds = time.monotonic() - began
     rate = checked.rows / max(seconds, 0.001)
-    screen.say(good(f"{path}: {checked.rows:,} rows imported in {seconds:.1f} s, {rate:,.0f}/s"))
+    screen.say(good(f"{path}: {_count(checked)} imported in {seconds:.1f} s, {rate:,.0f}/s"))
     return True
 
 
@@ -61,6 +61,10 @@ async def _teach(settings: Settings, claims: Generator[Claim, None, None], advan
                 advance(len(some))
     finally:
         await office.close()
+
+
+def _count(checked: Checked) -> str:
+    return "one row" if checked.rows == 1 else f"{checked.rows:,} rows"
 
 
 def _read_charset(charset: str) -> str:

@@ -45,20 +45,18 @@ def rebuild(config: Path, typed: str, *, from_start: bool) -> None:
     """Read every case and invoice of an organization, from where an earlier reading was cut off."""
     settings = load_settings(config, os.environ)
     organization = find_organization(settings, typed, "ORG")
-    screen, began, total = Screen(), time.monotonic(), Sum()
+    began, total = time.monotonic(), Sum()
     try:
-        asyncio.run(_rebuild(settings, organization, screen, total, from_start=from_start))
+        asyncio.run(_rebuild(settings, organization, total, from_start=from_start))
     except BridgeError as failure:
         raise OperatorError(_explain(organization, total, failure)) from failure
     except KeyboardInterrupt:
         Screen().say(waiting(f"Interrupted after {total.read:,} claims: {GOES_ON}."))
         raise
-    _conclude(screen, total, time.monotonic() - began)
+    _conclude(Screen(), total, time.monotonic() - began)
 
 
-async def _rebuild(
-    settings: Settings, organization: OrganizationSettings, screen: Screen, total: Sum, *, from_start: bool
-) -> None:
+async def _rebuild(settings: Settings, organization: OrganizationSettings, total: Sum, *, from_start: bool) -> None:
     access = next(access_of(one) for one in Directory(settings).organizations if one.id == organization.id)
     office = open_office(settings.storage.url, base=Path.cwd())
     try:
@@ -66,12 +64,13 @@ async def _rebuild(
             client = make_client(session, settings.modern, clock=time.time)
             rebuilder = Rebuilder(Catalogue(client.reader), office, access, clock=time.time)
             with show_progress(f"reading {organization.name or organization.id}", "claims") as advance:
-                await _read(rebuilder, screen, total, advance, from_start=from_start)
+                await _read(rebuilder, total, advance, from_start=from_start)
     finally:
         await office.close()
 
 
-async def _read(rebuilder: Rebuilder, screen: Screen, total: Sum, advance: Advance, *, from_start: bool) -> None:
+async def _read(rebuilder: Rebuilder, total: Sum, advance: Advance, *, from_start: bool) -> None:
+    screen = Screen()  # opened beside a bar, it writes above it
     unfinished = None if from_start else await rebuilder.unfinished()
     if unfinished is not None:
         screen.say(f"Going on where an earlier reading stopped, after {unfinished.claims:,} claims.")

@@ -206,7 +206,7 @@ async def test_a_dry_run_imports_nothing(world: Any, bridge: Callable[..., Any])
     """It says what it found."""
     file = claims_file(world.folder, "ledgerref", "L-1")
     code, said = await bridge(world, "import", file, "--organization", ORG_A, "--dry-run")
-    assert (code, "1 rows, no fault; nothing was imported" in said) == (0, True)
+    assert (code, "one row, no fault; nothing was imported" in said) == (0, True)
     assert await world.books.find_claims("L-1") == []
 
 

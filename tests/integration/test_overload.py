@@ -7,6 +7,7 @@ import base64
 import gzip
 import json
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -264,6 +265,6 @@ async def test_an_offline_batch_sent_again_is_answered_with_the_stored_bytes(
         await world.post(batch)
         await wait_until(lambda: len(world.bridge.workshop.works) == 0)
         for desk in world.bridge.pipeline._desks.values():
-            object.__setattr__(desk.profile.reply, "accepted", "CHANGED")
+            desk.profile = replace(desk.profile, reply=replace(desk.profile.reply, accepted="CHANGED"))
         reply = await world.post(batch)
         assert reply.states == {("invoice", 0): "OK"}

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from bridge.app import Environment
+from bridge.journal import IdentityTaken, OpenBatch
 
 Invoice = Callable[..., dict[str, Any]]
 
@@ -112,6 +113,42 @@ async def test_posts_at_the_same_instant_are_one_batch(world: Any, invoice: Invo
     assert sum("X-Bridge-Replay" not in answer[2] for answer in answers) == 1
     assert len(world.writes()) == 1
     assert (await world.ledger()).accepted == 5
+
+
+async def test_callers_who_meet_at_two_replicas_at_the_same_instant_are_all_answered(
+    world: Any, invoice: Invoice, monkeypatch: pytest.MonkeyPatch, wait_until: Any
+) -> None:
+    """Two wait here for the journal, which has just taken the batch from another replica: both get its answer."""
+    store = world.bridge.workshop._store
+    write, go_on, reached = store.write, asyncio.Event(), asyncio.Event()
+
+    async def write_second(*changes: Any) -> None:
+        if isinstance(changes[0], OpenBatch) and not go_on.is_set():
+            reached.set()
+            await go_on.wait()
+            raise IdentityTaken
+        await write(*changes)
+
+    monkeypatch.setattr(store, "write", write_second)
+    body = json.dumps({"batchid": "b", "invoice": [invoice("1")]}).encode()
+    callers = [asyncio.create_task(post_raw(world, body))]
+    await reached.wait()
+    (work,) = world.bridge.workshop.works
+    joined = asyncio.Event()
+    wait = type(work).wait_until_open
+
+    async def wait_and_tell(of: Any) -> None:
+        joined.set()
+        await wait(of)
+
+    monkeypatch.setattr(type(work), "wait_until_open", wait_and_tell)
+    callers.append(asyncio.create_task(post_raw(world, body)))
+    await joined.wait()
+    go_on.set()
+    answers = await asyncio.gather(*callers)
+    assert [answer[0] for answer in answers] == [200, 200]
+    assert answers[0][1] == answers[1][1]
+    assert len(world.writes()) == 1
 
 
 async def test_a_sender_may_use_its_batchid_as_a_label(world: Any, invoice: Invoice) -> None:

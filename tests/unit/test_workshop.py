@@ -61,8 +61,8 @@ class Shelf:
     told: list[tuple[News, str]] = field(default_factory=list)
 
     def _fail(self, method: str) -> None:
-        if waiting := self.failures.get(method):
-            raise waiting.pop(0)
+        if (waiting := self.failures.get(method)) and (failure := waiting.pop(0)) is not None:
+            raise failure
 
     def may_send(self, seconds: float) -> bool:
         return True
@@ -679,6 +679,54 @@ async def test_an_order_that_cannot_be_carried_out_now_leaves_the_batch_at_work(
     assert len(place.workshop.works) == 1
     await place.office.carry_out_orders()
     await until(place.shelf.finished)
+
+
+@pytest.mark.parametrize("question", ["load", "attempts"])
+async def test_a_batch_that_cannot_be_read_after_its_order_is_taken_up_by_the_next_round(question: str) -> None:
+    """The order is done and will not bring it back: the batch must not lie still until the next start."""
+    place = make(park)
+    parked(place)
+    await place.workshop.take_over()
+    await until(lambda: place.hands.runs)
+    place.shelf.orders.append(an_order())
+    place.shelf.failures[f"{question} b"] = [CannotTakeNow()]
+    if question == "load":
+        place.shelf.failures["load b"] = [None, CannotTakeNow()]  # type: ignore[list-item]  # the first look succeeds
+    with pytest.raises(CannotTakeNow):
+        await place.office.carry_out_orders()
+    assert place.shelf.orders[0].fulfilled_at == NOW
+    assert place.shelf.finished() == []
+    await place.workshop.take_over()
+    await until(place.shelf.finished)
+
+
+async def test_an_order_for_a_batch_that_is_lost_just_then_is_its_new_owners() -> None:
+    """Nothing of the batch goes on here, and the orders after it are carried out."""
+    place = make(park)
+    parked(place)
+    await place.workshop.take_over()
+    await until(lambda: place.hands.runs)
+    place.shelf.orders += [an_order(), replace(an_order(), id="next", batch_id="unknown")]
+    place.shelf.failures["write"] = [LostBatch("b")]
+    await place.office.carry_out_orders()
+    assert [order.fulfilled_at for order in place.shelf.orders] == [None, NOW]
+    assert (len(place.workshop.works), len(place.hands.runs)) == (0, 1)
+
+
+async def test_a_batch_lost_while_it_is_taken_up_is_not_worked_here() -> None:
+    """Its new owner works it: a second worker might never write, and so never learn that it is not its own."""
+    place = make(park)
+    parked(place)
+    reading = place.shelf.attempts
+
+    async def lose_meanwhile(batch_id: str) -> list[Attempt]:
+        place.workshop.forsake(batch_id)
+        await until(lambda: place.shelf.let_go_of)
+        return await reading(batch_id)
+
+    place.shelf.attempts = lose_meanwhile  # type: ignore[method-assign]
+    await place.workshop.take_over()
+    assert (len(place.workshop.works), place.hands.runs) == (0, [])
 
 
 async def test_an_order_that_can_never_be_carried_out_is_not_tried_for_ever() -> None:
