@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from functools import partial
 
 from bridge.calls import LiveCall
 from bridge.gates import Gate, Gates, Passage
@@ -17,6 +18,8 @@ from bridge.modern.tokens import Access
 SEND_MARGIN_SECONDS = 1.0
 """How long our ownership must still last when the first byte of a write leaves."""
 LEASE_LOOK_SECONDS = 0.1
+INTENT_SECONDS = 5.0
+"""How old an intent may be when the first byte leaves: the search for a lost write counts its time from the intent."""
 
 
 class Dispatch:
@@ -38,8 +41,8 @@ class Dispatch:
         self._sleep = sleep
         self._under_way: dict[str, str] = {}
         """Calls that are being sent, or whose answer is not written down yet, and their batches."""
-        self._reserved: dict[str, Passage] = {}
-        """Slots of calls whose intent is on its way into the journal together with their batch."""
+        self._reserved: dict[str, tuple[Passage, float]] = {}
+        """Slots of calls whose intent is on its way into the journal together with their batch, and since when."""
         self._quiet = asyncio.Event()
         self._quiet.set()
         self._stopping = False
@@ -54,7 +57,7 @@ class Dispatch:
         passage = await self._gates.of(call.draft.organization).enter_at_once()
         if passage is None:
             return False
-        self._reserved[call.id] = passage
+        self._reserved[call.id] = passage, _now()
         self._note_departure(call)
         return True
 
@@ -70,22 +73,24 @@ class Dispatch:
         The call is under way until `note_arrival`.
         """
         gate = self._gates.of(call.draft.organization)
-        passage = self._reserved.pop(call.id, None)
-        if passage is not None:
+        if reserved := self._reserved.pop(call.id, None):
+            passage, intended_at = reserved
             with passage:
                 if self._stopping:  # it is the youngest of all calls, and provably unsent: the next start sends it
                     return call, NotTaken("the bridge was told to stop before anything was sent")
-                return call, await self._send(call, gate)
+                return call, await self._send(call, gate, intended_at)
         with await gate.enter():
             await self._wait_until_allowed()
             self._note_departure(call)
+            intended_at = _now()
             call = await begin(call)
-            return call, await self._send(call, gate)
+            return call, await self._send(call, gate, intended_at)
 
-    async def _send(self, call: LiveCall, gate: Gate) -> Answer:
+    async def _send(self, call: LiveCall, gate: Gate, intended_at: float) -> Answer:
         """Send a call whose intent is durable, unless writing that down took so long that it may not leave any more."""
-        if not self._journal.may_send(SEND_MARGIN_SECONDS):
-            return NotTaken("this replica's lease ran out before anything was sent")
+        hindrance = partial(self._hindrance, intended_at)
+        if why := hindrance():
+            return NotTaken(why)
         operation = call.draft.operation
         answer = await self._modern.submit(
             self._access(call.draft.organization),
@@ -93,9 +98,18 @@ class Dispatch:
             assemble(operation.collection, [row.item for row in call.rows]),
             call.id,
             expects_batch=bool(operation.collection),
+            hindrance=hindrance,
         )
         _tell(gate, answer)
         return answer
+
+    def _hindrance(self, intended_at: float) -> str:
+        """Return why a call may not leave any more, nothing if it may."""
+        if not self._journal.may_send(SEND_MARGIN_SECONDS):
+            return "this replica's lease ran out before anything was sent"
+        if _now() - intended_at > INTENT_SECONDS:
+            return "it took too long until it could be sent; nothing was"
+        return ""
 
     def _note_departure(self, call: LiveCall) -> None:
         self._under_way[call.id] = call.record.batch_id
@@ -103,8 +117,8 @@ class Dispatch:
 
     def note_arrival(self, call_id: str) -> None:
         """Note that the answer to a call is written down, or that nobody will do so any more."""
-        if passage := self._reserved.pop(call_id, None):
-            passage.leave()
+        if reserved := self._reserved.pop(call_id, None):
+            reserved[0].leave()
         self._under_way.pop(call_id, None)
         if not self._under_way:
             self._quiet.set()
@@ -127,6 +141,10 @@ class Dispatch:
         """Wait until our batches are surely ours; once the bridge stops, nothing more is sent at all."""
         while self._stopping or not self._journal.may_send(SEND_MARGIN_SECONDS):
             await self._sleep(LEASE_LOOK_SECONDS)
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()
 
 
 def _tell(gate: Gate, answer: Answer) -> None:

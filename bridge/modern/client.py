@@ -58,12 +58,20 @@ class ModernClient:
         """For whoever reads more than this client does (`catalogue`): the same tokens, the same patience."""
 
     async def submit(
-        self, access: Access, path: str, body: bytes, idempotency_key: str, *, expects_batch: bool = True
+        self,
+        access: Access,
+        path: str,
+        body: bytes,
+        idempotency_key: str,
+        *,
+        expects_batch: bool = True,
+        hindrance: Callable[[], str] = lambda: "",
     ) -> Answer:
         """Make one attempt of a write. Never raises for what vendor or network do, never returns Unauthorized.
 
         `path` is below the base URL, every id in it percent-encoded (`requests.fill_path`). `expects_batch` is False
-        for case actions, whose answer may be empty.
+        for case actions, whose answer may be empty. `hindrance` is asked right before the write leaves, since getting a
+        token may take long: it returns why the write must stay, or nothing.
         """
         url = self.reader.url(path)
         for _ in range(2):
@@ -71,6 +79,8 @@ class ModernClient:
                 token = await self.reader.tokens.get(access)
             except VendorError as failure:
                 return NotTaken(str(failure), asked_pause(failure))
+            if why := hindrance():
+                return NotTaken(why)
             answer = await self._attempt(url, token, body, idempotency_key, expects_batch)
             if not isinstance(answer, Unauthorized):
                 return answer

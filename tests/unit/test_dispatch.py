@@ -43,12 +43,18 @@ class Outside:
     margins: list[float] = field(default_factory=list)
     sent: list[str] = field(default_factory=list)
     answer: Callable[[str], Awaitable[Answer]] | None = None
+    token: Callable[[], Awaitable[None]] = lambda: asyncio.sleep(0)
 
     def may_send(self, seconds: float) -> bool:
         self.margins.append(seconds)
         return self.leased
 
-    async def submit(self, access: Any, path: str, body: bytes, key: str, *, expects_batch: bool) -> Answer:
+    async def submit(
+        self, access: Any, path: str, body: bytes, key: str, *, expects_batch: bool, hindrance: Callable[[], str]
+    ) -> Answer:
+        await self.token()
+        if why := hindrance():
+            return NotTaken(why)
         self.sent.append(key)
         return await self.answer(key) if self.answer else Taken("m")
 
@@ -138,6 +144,45 @@ async def test_a_reserved_call_stays_when_it_may_not_be_sent_any_more(end: str) 
     assert here.outside.sent == []
     assert await here.free_slots() == 2
     assert here.gates.of("org")._failures == 0, "the organization did nothing wrong"
+
+
+@pytest.mark.parametrize("reserved", [True, False])
+@pytest.mark.parametrize("delay", ["journal", "token"])
+async def test_a_call_whose_intent_is_old_stays(monkeypatch: pytest.MonkeyPatch, delay: str, reserved: bool) -> None:
+    """The search for a lost write counts from the intent: one that left much later would be given up too early."""
+    monkeypatch.setattr("bridge.dispatch.INTENT_SECONDS", 0.05)
+    here, call = place(), make("c")
+
+    async def wait() -> None:
+        await asyncio.sleep(0.1)
+
+    async def begin_slowly(call: LiveCall) -> LiveCall:
+        if delay == "journal":
+            await wait()
+        return await begin(call)
+
+    if delay == "token":
+        here.outside.token = wait
+    if reserved:
+        assert await here.dispatch.reserve(call)
+        call = await begin_slowly(call)
+    _, answer = await here.dispatch.attempt(call, begin_slowly)
+    assert isinstance(answer, NotTaken)
+    assert here.outside.sent == []
+    assert await here.free_slots() == 2
+
+
+async def test_a_call_whose_lease_ends_while_it_waits_for_a_token_stays() -> None:
+    """It was certain when the intent was written, and is asked for once more when all else is ready."""
+    here = place()
+
+    async def lose_lease() -> None:
+        here.outside.leased = False
+
+    here.outside.token = lose_lease
+    _, answer = await here.dispatch.attempt(make("c"), begin)
+    assert isinstance(answer, NotTaken)
+    assert here.outside.sent == []
 
 
 async def test_the_stop_waits_for_a_call_whose_batch_is_being_journalled() -> None:

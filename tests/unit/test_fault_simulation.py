@@ -129,7 +129,9 @@ class Modern:
     """How often each row was accepted, by its mark."""
     fates: Counter[str] = field(default_factory=Counter)
 
-    async def submit(self, access: Access, path: str, body: bytes, key: str, *, expects_batch: bool) -> Answer:
+    async def submit(
+        self, access: Access, path: str, body: bytes, key: str, *, expects_batch: bool, **_: Any
+    ) -> Answer:
         """Do one of the things that happen to a write."""
         rows = next(iter(msgspec.json.decode(body).values()))
         await self._travel()
@@ -258,7 +260,9 @@ class Process:
         if self._chance.random() < 0.01:
             raise CannotTakeNow
 
-    async def submit(self, access: Access, path: str, body: bytes, key: str, *, expects_batch: bool) -> Answer:
+    async def submit(
+        self, access: Access, path: str, body: bytes, key: str, *, expects_batch: bool, **_: Any
+    ) -> Answer:
         """Send a write, which goes on without us."""
         await self._step()
         sent = asyncio.ensure_future(self._modern.submit(access, path, body, key, expects_batch=expects_batch))
