@@ -73,6 +73,12 @@ class Bodies:
             body = await read_bounded(request, self._max_body_bytes, inflater, room)
             yield await _decode(body, request.headers.get("Content-Type"))
 
+    @asynccontextmanager
+    async def read_raw(self, request: web.Request) -> AsyncIterator[bytes]:
+        """Yield the body to the byte as it came; its room is given back when the context ends."""
+        with self._room() as room:
+            yield await read_bounded(request, self._max_body_bytes, room=room)
+
     def has_room_for(self, room: Room) -> bool:
         """Tell whether what a body has taken was there to be taken."""
         too_much = room.large and self.in_use_by_large > self.room_for_large

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 from aiohttp import web
 
-from bridge.bodies import Bodies, read_bounded
+from bridge.bodies import Bodies
 from bridge.errors import BridgeError, CallerError
 from bridge.hooks import HookSecrets, label_event
 from bridge.logs import Event, get_log
@@ -27,6 +27,8 @@ ATTACHMENT_PATH = "/{_:(?i:webapi/api/attachment)(/.*)?}"
 PING_PATH = "/{_:(?i:webapi/api/ping)/?}"
 HOOK_PATH = "/hooks/amili"
 HOOK_LIMIT_BYTES = 1024 * 1024
+HOOKS_LIMIT_BYTES = 16 * 1024 * 1024
+"""What webhooks may take together while they are read: anybody may send some, their signature comes last."""
 
 NoteHook = Callable[[Webhook, str], Awaitable[bool]]
 """Keeps what a webhook teaches, under its key; False when the key was kept before."""
@@ -56,6 +58,7 @@ class Endpoints:
         self._metrics = metrics
         self._note_hook = note_hook
         self._bodies = Bodies(max_body_bytes=max_body_bytes, max_reading_bytes=max_reading_bytes)
+        self._hook_bodies = Bodies(max_body_bytes=HOOK_LIMIT_BYTES, max_reading_bytes=HOOKS_LIMIT_BYTES)
         self._hook_secrets = hook_secrets
         self._description = msgspec.json.encode(description)
 
@@ -134,7 +137,10 @@ class Endpoints:
         """Take a webhook: a hint to look at once, whose content is never believed."""
         if not self._hook_secrets.configured:
             raise web.HTTPNotFound
-        body = await read_bounded(request, HOOK_LIMIT_BYTES)
+        async with self._hook_bodies.read_raw(request) as body:
+            return await self._keep_hook(request, body)
+
+    async def _keep_hook(self, request: web.Request, body: bytes) -> web.Response:
         hook = read_webhook(request.headers, body)
         event = label_event(hook.event)
         signature = request.headers.get("X-Webhook-Signature", "")

@@ -38,7 +38,7 @@ class Office:
                 await self._carry_out(order)
 
     async def _carry_out(self, order: Order) -> None:
-        """Carry out an order on a paused batch, and let its work go on whatever comes of it, while the batch is ours."""
+        """Carry out an order on a paused batch; whatever comes of it, the work goes on if the batch is still ours."""
         is_ours = True
         try:
             await self._fulfil(order)

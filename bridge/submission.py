@@ -208,10 +208,13 @@ class Submitter:
         everything = "" if named else await self._refusals.explain_for_all(access, call, answer)
         if len(call.rows) == 1 or everything:
             text = everything or " ".join(named.values()) or answer.text or f"the modern system refused it with {why}"
-            return await self._finish(call, alike(call, Verdict.REFUSED, text), after=CallState.REFUSED, why=why)
+            outcomes = await self._judge.reconsider(access, call, alike(call, Verdict.REFUSED, text))
+            after = CallState.REFUSED if any(one.verdict is Verdict.REFUSED for one in outcomes) else CallState.DONE
+            return await self._finish(call, outcomes, after=after, why=why)
         if not named:
             return await self._split(call, halves(call.draft), (), f"{why}: isolating the faulty rows")
         refused = [Outcome(address, Verdict.REFUSED, text) for address, text in named.items()]
+        refused = await self._judge.reconsider(access, call, refused)
         rest = tuple(row for row in call.rows if row.address not in named)
         drafts = [replace(call.draft, rows=rest)] if rest else []
         return await self._split(call, drafts, refused, f"{why}: sending the other rows again")
@@ -253,9 +256,8 @@ class Submitter:
     async def _arrived(self, call: LiveCall, finding: Adopted | Found) -> Outcomes:
         """Go on with a call of which at least a part arrived; missing rows travel in a call of their own."""
         if isinstance(finding, Adopted):
-            call = await self._move(
-                call, CallState.SUBMITTED, why="found by its key", modern_batch=finding.modern_batch
-            )
+            batch_id = finding.modern_batch
+            call = await self._move(call, CallState.SUBMITTED, why="found by its key", modern_batch=batch_id)
             return await self._collect(call)
         decided = list(finding.outcomes.values())
         if not finding.missing:

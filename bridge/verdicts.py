@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from bridge.batch import Address, Outcome, Verdict
 from bridge.calls import LiveCall
@@ -28,10 +28,15 @@ class Judge:
         decided = dict(told.outcomes)
         if silent:
             decided |= await self._look_up_unmentioned(access, [row for row in silent if can_be_looked_up(row)])
-        suspects = [row for row in call.rows if row.unique_id and self._says_duplicate(decided.get(row.address))]
+        return {outcome.address: outcome for outcome in await self.reconsider(access, call, decided.values())}
+
+    async def reconsider(self, access: Access, call: LiveCall, outcomes: Iterable[Outcome]) -> list[Outcome]:
+        """Return verdicts as they are after a look at the rows refused as duplicates: of themselves, perhaps."""
+        told = {outcome.address: outcome for outcome in outcomes}
+        suspects = [row for row in call.rows if row.unique_id and self._says_duplicate(told.get(row.address))]
         if suspects:
-            decided |= await self._look_up_duplicates(access, call, suspects)
-        return decided
+            told |= await self._look_up_duplicates(access, call, suspects)
+        return list(told.values())
 
     async def _look_up_unmentioned(self, access: Access, rows: Sequence[PlannedRow]) -> dict[Address, Outcome]:
         """Judge invoices the finished batch does not mention by whether they exist."""

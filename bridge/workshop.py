@@ -126,7 +126,7 @@ class Workshop:
             await self._take_up(batch_id)
 
     async def _take_up(self, batch_id: str) -> None:
-        """Set an orphan of ours going; raises CannotTakeNow when the store cannot be read: the next round repeats it."""
+        """Set an orphan going; raises CannotTakeNow when the store cannot be read: the next round repeats it."""
         try:
             stored = await self._store.load(batch_id)
             if stored is not None and stored.batch.reply is None:

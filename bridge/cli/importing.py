@@ -56,11 +56,18 @@ async def _teach(settings: Settings, claims: Generator[Claim, None, None], advan
     office = open_office(settings.storage.url, base=Path.cwd())
     try:
         with closing(claims):
-            while some := list(islice(claims, CLAIMS_AT_ONCE)):
-                await office.write(LearnClaims(some))
+            some = await _read_on(claims)
+            while some:
+                # the next rows are read while the store is busy with these
+                _, following = await asyncio.gather(office.write(LearnClaims(some)), _read_on(claims))
                 advance(len(some))
+                some = following
     finally:
         await office.close()
+
+
+async def _read_on(claims: Generator[Claim, None, None]) -> list[Claim]:
+    return list(islice(claims, CLAIMS_AT_ONCE))
 
 
 def _count(checked: Checked) -> str:

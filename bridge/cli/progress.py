@@ -19,6 +19,7 @@ from rich.progress import (
     TextColumn,
     TimeElapsedColumn,
 )
+from rich.table import Column
 from rich.text import Text
 
 LINE_SECONDS = 5.0
@@ -29,16 +30,18 @@ Advance = Callable[[int], None]
 
 
 @contextmanager
-def show_progress(doing: str, noun: str, total: int | None = None) -> Iterator[Advance]:
+def show_progress(
+    doing: str, noun: str, total: int | None = None, *, clock: Callable[[], float] = time.monotonic
+) -> Iterator[Advance]:
     """Show how far something has come, as long as the block runs; `total` is None where nobody knows it."""
     console = Console(file=sys.stderr, markup=False, highlight=False, emoji=False)
     if not console.is_terminal:
-        yield _Lines(doing, noun, total, time.monotonic).advance
+        yield _Lines(doing, noun, total, clock).advance
         return
     bar = Progress(
         SpinnerColumn(),
         TextColumn("{task.description}", markup=False),
-        BarColumn(),
+        BarColumn(bar_width=20),
         _Count(noun),
         TimeElapsedColumn(),
         console=console,
@@ -60,7 +63,7 @@ class _Count(ProgressColumn):
     """How many, and how many a second."""
 
     def __init__(self, noun: str) -> None:
-        super().__init__()
+        super().__init__(Column(no_wrap=True))
         self._noun = noun
 
     def render(self, task: Task) -> Text:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 Invoice = Callable[..., dict[str, Any]]
-STORES = pytest.mark.parametrize("store", ["sqlite", pytest.param("postgres", marks=pytest.mark.chaos)], indirect=True)
+STORES = pytest.mark.parametrize("store", ["sqlite", "postgres"], indirect=True)
 
 FINAL = {
     ("invoice", 0): "OK",
@@ -135,24 +135,8 @@ async def _die_while_held(
             await caller
 
 
-REPRESENTATIVE = {
-    "sending invoices, accepted after the death",
-    "waiting for the result of the invoices",
-    "sending the payment, never accepted",
-    "reconciling",
-}
-"""Steps that are tried on PostgreSQL in every run: one that is doubtful and arrived, one taken, one never arrived, one
-killed again and again. The journal's own tests hold both stores to the same behaviour."""
-
-
-def _on_both_stores() -> Iterator[Any]:
-    for name, step in STEPS.items():
-        yield pytest.param("sqlite", step, id=f"{name}-sqlite")
-        marks = () if name in REPRESENTATIVE else (pytest.mark.chaos,)
-        yield pytest.param("postgres", step, id=f"{name}-postgres", marks=marks)
-
-
-@pytest.mark.parametrize(("store", "step"), list(_on_both_stores()), indirect=["store"])
+@STORES
+@pytest.mark.parametrize("step", [pytest.param(step, id=name) for name, step in STEPS.items()])
 async def test_a_killed_bridge_finishes_its_batch_after_the_restart(
     site: Any, invoice: Invoice, breaks: Any, wait_until: Any, step: Step
 ) -> None:

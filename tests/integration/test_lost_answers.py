@@ -136,6 +136,35 @@ async def test_a_duplicate_of_itself_is_a_success(open_world: Any, invoice: Invo
         assert world.accepted("invoices") == {"erp-1": 1, "erp-2": 1}
 
 
+@pytest.mark.parametrize("status", [400, 422])
+@pytest.mark.parametrize("rows", [1, 2])
+async def test_a_call_refused_as_a_duplicate_of_itself_is_a_success(
+    open_world: Any, invoice: Invoice, status: int, rows: int
+) -> None:
+    """The second attempt is not even taken, because of rows that the first one left there unseen."""
+    async with open_world(request_timeout_seconds=0.3, settle_seconds=0.2) as world:
+        lag = {"operation": "invoices", "kind": "lag", "seconds": 1.2, "times": 1}
+        again = {"operation": "invoices", "kind": "fail", "status": status, "text": "it already exists"}
+        lost = strike_once("invoices", "reset after")
+        world.sandbox.play({"behaviour": {"idempotency": "ignore"}, "fault": [lost, lag, again | {"skip": 1}]})
+        reply = await world.post({"invoice": [invoice(str(number)) for number in range(rows)]})
+        assert len(world.writes("invoices")) > 1, "it was sent again"
+        assert (reply.code, reply.errors) == (0, {})
+        assert set(world.accepted("invoices").values()) == {1}
+        assert (await world.ledger()).unaccounted == ()
+
+
+async def test_a_call_refused_as_a_duplicate_of_an_older_claim_names_it(open_world: Any, invoice: Invoice) -> None:
+    """Whose claim it is, the message says; the bridge looks it up."""
+    async with open_world(**QUICK) as world:
+        await world.post({"batchid": "a", "invoice": [invoice("1")]})
+        refused = {"operation": "invoices", "kind": "fail", "status": 422, "text": "duplicate"}
+        world.sandbox.play({"fault": [refused]})
+        reply = await world.post({"batchid": "b", "invoice": [invoice("1", description="again")]})
+        assert reply.code == 2
+        assert "already holds this claim as case" in reply.errors["invoice", 0]
+
+
 async def test_the_parts_of_a_lost_call_are_still_its_own(open_world: Any, invoice: Invoice) -> None:
     """The second attempt is split, and its parts find what the first one left behind: a success, not a duplicate."""
     async with open_world(**QUICK) as world:

@@ -105,7 +105,7 @@ def world() -> World:
     ],
 )
 async def test_a_claim_is_looked_up_by_the_names_that_are_known(
-    world: World, names: dict[str, str], invoice_id: str
+    world: World, names: dict[str, Any], invoice_id: str
 ) -> None:
     """The most certain one first; what was found is taught together with the names, so it is looked up once."""
     world.shelf.held = [Claim("org", ledgerref="L", **names)]
@@ -128,7 +128,7 @@ async def test_a_claim_is_looked_up_by_the_names_that_are_known(
     ],
     ids=["unknown", "another case", "another case's id", "another number", "no such case"],
 )
-async def test_what_the_modern_system_shows_otherwise_is_refused(world: World, names: dict[str, str]) -> None:
+async def test_what_the_modern_system_shows_otherwise_is_refused(world: World, names: dict[str, Any]) -> None:
     """Money must not go where only a part of what is known fits; nor is the row's own name tried instead."""
     world.shelf.held = [Claim("org", ledgerref="L", **names)]
     world.modern.held["org"] = [*INVOICES, ModernInvoice("i9", "L")]

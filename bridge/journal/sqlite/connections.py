@@ -89,7 +89,14 @@ def _cannot_create(path: Path, error: OSError) -> OperatorError:
 
 
 def connect_writer(path: Path) -> sqlite3.Connection:
-    """Open the one writing connection: WAL, and every commit on disk before it returns."""
+    """Open the one writing connection, whose transactions begin with `begin`."""
+    connection = _connect_durably(path)
+    connection.execute("PRAGMA busy_timeout = 0")  # it is `begin` that waits; nothing after it meets a lock in WAL mode
+    return connection
+
+
+def _connect_durably(path: Path) -> sqlite3.Connection:
+    """Open a connection in WAL mode, every commit of which is on disk before it returns."""
     connection = _connect(path, "rw")
     try:
         for pragma in _WRITER_PRAGMAS:
@@ -107,7 +114,7 @@ def connect_reader(path: Path) -> sqlite3.Connection:
 
 def connect_visitor(path: Path) -> sqlite3.Connection:
     """Open a connection for short writes beside the bridge; raise OperatorError when its version is another."""
-    connection = _open(path, connect_writer, require_current)
+    connection = _open(path, _connect_durably, require_current)
     for pragma in _VISITOR_PRAGMAS:
         connection.execute(f"PRAGMA {pragma}")
     return connection
@@ -119,13 +126,15 @@ def begin(connection: sqlite3.Connection) -> None:
     SQLite's own waiting looks ever more rarely, up to ten times a second: a visitor that writes again and again would
     always be there first.
     """
-    connection.execute("PRAGMA busy_timeout = 0")
-    try:
-        end = time.monotonic() + BUSY_SECONDS
-        while not _begin_at_once(connection, may_fail=time.monotonic() < end):
-            time.sleep(LOOK_SECONDS)
-    finally:
-        connection.execute(f"PRAGMA busy_timeout = {BUSY_SECONDS * 1000:.0f}")
+    end = time.monotonic() + BUSY_SECONDS
+    while not _begin_at_once(connection, may_fail=time.monotonic() < end):
+        time.sleep(LOOK_SECONDS)
+
+
+def fold(connection: sqlite3.Connection) -> None:
+    """Move everything from the WAL into the file at the end; readers and visitors are waited for a while."""
+    connection.execute(f"PRAGMA busy_timeout = {BUSY_SECONDS * 1000:.0f}")
+    connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
 def _begin_at_once(connection: sqlite3.Connection, *, may_fail: bool) -> bool:
@@ -140,7 +149,7 @@ def _begin_at_once(connection: sqlite3.Connection, *, may_fail: bool) -> bool:
 
 def prepare(path: Path) -> sqlite3.Connection:
     """Open the writing connection on a journal of the newest version, upgraded if need be."""
-    return _open(path, connect_writer, upgrade)
+    return _open(path, _connect_durably, upgrade)
 
 
 def _open(

@@ -12,7 +12,7 @@ from queue import Empty, SimpleQueue
 from typing import Any, TypeVar
 
 from bridge.errors import CannotTakeNow
-from bridge.journal.sqlite.connections import begin
+from bridge.journal.sqlite.connections import begin, fold
 from bridge.journal.sqlite.failures import Failure, classify, translate
 
 T = TypeVar("T")
@@ -134,7 +134,7 @@ class Writer:
     def _disconnect(self) -> None:
         if self._connection is not None:
             with contextlib.suppress(sqlite3.Error):  # what was promised is in the WAL; the next start folds it in
-                self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+                fold(self._connection)
             self._connection.close()
 
 

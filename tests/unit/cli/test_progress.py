@@ -8,7 +8,6 @@ import sys
 
 import pytest
 
-from bridge.cli import progress
 from bridge.cli.progress import show_progress, write_count
 
 
@@ -24,7 +23,7 @@ def terminal(monkeypatch: pytest.MonkeyPatch) -> Terminal:
     for name in ("NO_COLOR", "FORCE_COLOR", "TTY_COMPATIBLE"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("TERM", "xterm-256color")
-    monkeypatch.setenv("COLUMNS", "120")
+    monkeypatch.setenv("COLUMNS", "80")
     return Terminal()
 
 
@@ -35,13 +34,10 @@ def test_counts_are_written_with_their_rate() -> None:
     assert write_count(0, None, 0.0, "rows") == "0 rows, 0 rows/s"
 
 
-def test_a_log_gets_a_line_every_few_seconds(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_log_gets_a_line_every_few_seconds(capsys: pytest.CaptureFixture[str]) -> None:
     """On stderr, beside the results; short work says nothing."""
     now = [0.0]
-    monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])
-    with show_progress("reading", "claims", 100) as advance:
+    with show_progress("reading", "claims", 100, clock=lambda: now[0]) as advance:
         for _ in range(6):
             now[0] += 2.0
             advance(10)

@@ -120,6 +120,18 @@ async def test_an_old_token_is_replaced_once(client: ModernClient, modern: Any, 
     assert {arrival.headers["Idempotency-Key"] for arrival in modern.arrivals} == {"key-1"}
 
 
+@pytest.mark.parametrize("answers", [["too late"], ["", "too late"]], ids=["at once", "after a 401"])
+async def test_a_write_that_may_not_leave_any_more_stays(
+    client: ModernClient, modern: Any, access: Access, answers: list[str]
+) -> None:
+    """It is asked when the token is there, right before each time the write would leave."""
+    modern.then(401)
+    sent = len(answers) - 1
+    answer = await client.submit(access, path(access), BODY, "key-1", hindrance=lambda: answers.pop(0))
+    assert answer == NotTaken("too late")
+    assert len(modern.arrivals) == sent
+
+
 async def test_a_fresh_token_that_is_refused_ends_the_attempt(
     client: ModernClient, modern: Any, access: Access
 ) -> None:
