@@ -111,7 +111,7 @@ class Submitter:
         if state is CallState.PLANNED or self._dispatch.is_reserved(call.id):
             return await self._submit(call)
         if state is CallState.SUBMITTED:
-            return await self._collect(call)
+            return await self._conclude(call, await self._result(call))
         if state is CallState.SUBMITTING:
             call = await self._doubt(call, "the bridge stopped while this call was being sent")
         if state in {CallState.SUBMITTING, CallState.IN_DOUBT}:
@@ -180,9 +180,6 @@ class Submitter:
         except ExceptionGroup as failed:
             raise failed.exceptions[0] from None
         return await self._conclude(call, result)
-
-    async def _collect(self, call: LiveCall) -> Outcomes:
-        return await self._conclude(call, await self._result(call))
 
     async def _result(self, call: LiveCall) -> ModernBatch:
         age = max(self._clock() - (call.record.submitted_at or self._clock()), 0.0)
@@ -258,7 +255,7 @@ class Submitter:
         if isinstance(finding, Adopted):
             batch_id = finding.modern_batch
             call = await self._move(call, CallState.SUBMITTED, why="found by its key", modern_batch=batch_id)
-            return await self._collect(call)
+            return await self._conclude(call, await self._result(call))
         decided = list(finding.outcomes.values())
         if not finding.missing:
             return await self._finish(call, decided, why="its invoices exist")

@@ -22,6 +22,9 @@ RECOVERY_SECONDS = 60.0
 """Longest the bridge may take to come to rest once nobody kills it any more."""
 
 LATE = {"operation": "writes", "kind": "reset", "when": "late", "seconds": 0.7, "probability": 0.04}
+SLOW = {"operation": "writes", "kind": "slow", "when": "after", "seconds": 0.4, "probability": 0.5}
+"""Accepted, and the answer on its way for so long: a kill at any moment meets such a write."""
+INTERRUPTED = "the bridge stopped while this call was being sent"
 OWED = [{"type": "PRINCIPAL", "remainingAmount": 10**12}]
 """More than is paid in these tests: a claim that is paid in full can no longer be paused."""
 UNPROTECTED = {"idempotency": "ignore", "duplicates": "accept"}
@@ -186,7 +189,7 @@ async def flaky(open_site: Any, behaviour: dict[str, str], replicas: int) -> Asy
     async with open_site(replicas=replicas, settle_seconds=1.0, hold_seconds=1.5, drain_seconds=0.5) as site:
         script = load_script(ROOT / "config" / "sandbox" / "flaky.toml")
         site.sandbox.play(
-            script.extended_by(read_script({"behaviour": behaviour, "fault": [LATE, BAD]}, source="test"))
+            script.extended_by(read_script({"behaviour": behaviour, "fault": [LATE, SLOW, BAD]}, source="test"))
         )
         yield site
 
@@ -233,6 +236,8 @@ async def test_random_kills_lose_nothing_and_double_nothing(
                 group.create_task(erps.send_all(own))
         assert erps.broken, "no caller noticed anything: the kills came too late to prove something"
         await erps.come_to_rest(everything)
+        doubts = [event["why"] for bridge in site.bridges for event in bridge.events("call_in_doubt")]
+        assert INTERRUPTED in doubts, "no kill met a write: they prove nothing"
         assert all(len(sent.batch_ids) == 1 for sent in everything)
         site.check_identities()
         compare_books(site, everything)

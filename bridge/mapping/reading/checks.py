@@ -9,7 +9,7 @@ from typing import TypeVar
 from bridge.mapping.document import LookUp
 from bridge.mapping.paths import is_under
 from bridge.mapping.reading.compiler import arrays_of
-from bridge.mapping.reading.document import ReadDocument, ReadTransform, Words, spell_out_read_rules
+from bridge.mapping.reading.document import OBJECTS, SOURCES, ReadDocument, ReadTransform, Words, spell_out_read_rules
 from bridge.mapping.reading.rules import ReadRule
 from bridge.mapping.reading.ways import text_table
 from bridge.mapping.rules import Fault
@@ -27,6 +27,7 @@ def check_reading(document: ReadDocument, rules: Sequence[ReadRule]) -> list[Fau
         *_check_tables(document),
         *_check_texts(document),
         *_check_aliases(document),
+        *_check_rest(document),
     ]
 
 
@@ -109,6 +110,13 @@ def _check_aliases(document: ReadDocument) -> Iterator[Fault]:
     for alias, language in document.aliases.items():
         if language not in document.texts or alias in document.texts:
             yield Fault(f'aliases "{alias}"', "must be another name of a language that has texts")
+
+
+def _check_rest(document: ReadDocument) -> Iterator[Fault]:
+    """What is handed on is an object of its own, not a list, and no number of ours."""
+    known = SOURCES.get(document.objectname, frozenset()) & OBJECTS
+    if document.rest is not None and document.rest.source not in known:
+        yield Fault("rest", f'"{document.rest.source}" has no rest to hand on; write {" or ".join(sorted(known))}')
 
 
 def _repeated(names: Iterable[Name]) -> list[Name]:

@@ -29,6 +29,9 @@ SOURCES = {
 }
 """What the rules of each kind of entry may read; the keys are the kinds, in the order of the answer."""
 
+OBJECTS = frozenset({"case", "invoice", "settlement"})
+"""Sources that are objects of the modern system, which may hold more than any page shows."""
+
 Language = Annotated[str, Field(pattern="^[a-z]{2,3}$")]
 
 
@@ -121,6 +124,15 @@ class ClosedPart(Strict):
     note: str = ""
 
 
+class RestPart(Strict):
+    """`[rest]`: whatever else the object of a source holds follows the declared fields as it is, save `but`."""
+
+    source: Annotated[Text, Field(alias="from")]
+    but: tuple[Text, ...] = ()
+    evidence: Evidence
+    note: str = ""
+
+
 class ReadDocument(Strict):
     """`read/<objectname>.toml`: one kind of entry in the answer to a legacy read."""
 
@@ -138,6 +150,7 @@ class ReadDocument(Strict):
     aliases: dict[Language, str] = Field(default_factory=dict)
     """Other names of the languages there are texts in."""
     closed: ClosedPart | None = None
+    rest: RestPart | None = None
 
 
 def spell_out_read_rules(document: ReadDocument) -> Iterator[tuple[str, ReadRulePart]]:

@@ -10,6 +10,7 @@ from bridge.mapping.document import Evidence, Fallback
 from bridge.mapping.reading.checks import check_reading
 from bridge.mapping.reading.document import ReadDocument, ReadTablePart, spell_out_read_rules
 from bridge.mapping.reading.profile import ReadMapping, build_reading
+from bridge.mapping.reading.rest import REST
 from bridge.mapping.reading.rules import ReadRule, resolve_read_rules
 from bridge.mapping.reading.ways import ReadSurroundings
 from bridge.mapping.rules import Fault
@@ -71,6 +72,8 @@ def _marks(document: ReadDocument) -> Iterator[tuple[str, Evidence, str]]:
         yield "closed", document.closed.evidence, document.closed.note
     for key, rule in spell_out_read_rules(document):
         yield key, rule.evidence, rule.note
+    if document.rest:
+        yield REST, document.rest.evidence, document.rest.note
     for name, table in document.table.items():
         for row in table.rows:
             yield describe_code(name, fold_code(row.code)), row.evidence, row.note

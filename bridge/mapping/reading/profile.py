@@ -9,6 +9,7 @@ from typing import Any
 from bridge.mapping.document import Evidence
 from bridge.mapping.reading.compiler import Renderer, compile_reading
 from bridge.mapping.reading.document import SOURCES, ClosedPart, ReadDocument, spell_out_read_rules
+from bridge.mapping.reading.rest import REST, append_rest
 from bridge.mapping.reading.rules import ReadRule, default_key
 from bridge.mapping.reading.ways import text_table
 from bridge.mapping.shapes import nest_fields
@@ -108,6 +109,8 @@ def list_parts(document: ReadDocument) -> Iterator[str]:
         yield key
         if rule.default is not None:
             yield default_key(key)
+    if document.rest is not None:
+        yield REST
     for name, table in document.table.items():
         yield from (describe_code(name, fold_code(row.code)) for row in table.rows)
     for groups in list(document.texts.values())[:1]:  # every language has the same codes
@@ -132,8 +135,12 @@ def build_reading(
         language: compile_reading(shape.fields, spoken, f"{title} {language}".rstrip(), notice)
         for language, spoken in rules.items()
     }
+    whole = {
+        language: append_rest(renderer, document, rules[language], notice)
+        for language, (renderer, _) in compiled.items()
+    }
     default, spoken = next(iter(rules.items()))
-    renderers = {language: renderer for language, (renderer, _) in [*compiled.items(), ("", compiled[default])]}
+    renderers = {**whole, "": whole[default]}
     return ReadMapping(
         objectname=document.objectname,
         each=document.each,
