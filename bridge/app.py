@@ -53,6 +53,10 @@ LINGER_SECONDS = 2.0
 """How long answers that are already written may take to leave the sockets at the end."""
 
 
+CALLERS_PER_BATCH = 4
+"""How many callers may wait for every batch that may be open: impatient ones send the same batch again, and wait."""
+
+
 @dataclass(frozen=True, slots=True)
 class Environment:
     """What comes from outside the program: time, ids, chance."""
@@ -138,7 +142,7 @@ class _ModernSide:
 def _assemble(ground: _Ground) -> Bridge:
     """Introduce everyone to everyone."""
     clock, new_id = ground.environment.clock, ground.environment.new_id
-    modern, metrics, lobby = _reach_modern(ground), Metrics(), Lobby(clock=clock)
+    modern, metrics, lobby = _reach_modern(ground), Metrics(), _make_lobby(ground)
     dispatch = Dispatch(ground.patient, modern.client, modern.gates, modern.access)
     submitter = _make_submitter(ground, modern, dispatch)
     workshop = Workshop(
@@ -182,6 +186,11 @@ def _assemble(ground: _Ground) -> Bridge:
         clock=clock,
     )
     return Bridge(surface, pipeline, workshop, readback, dispatch, housekeeping, metrics)
+
+
+def _make_lobby(ground: _Ground) -> Lobby:
+    most_callers = CALLERS_PER_BATCH * ground.settings.server.max_open_batches
+    return Lobby(clock=ground.environment.clock, most_callers=most_callers)
 
 
 def _reach_modern(ground: _Ground) -> _ModernSide:

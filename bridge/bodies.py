@@ -132,15 +132,23 @@ async def read_bounded(
     """Read a body, inflated on the way; raises BatchTooLarge as soon as it is known to pass the limit."""
     arrival = _Arrival(limit_bytes, inflater or Inflater(None), room)
     arrival.check(request.content_length or 0)
-    now = asyncio.get_running_loop().time
     try:
-        async with asyncio.timeout(PAUSE_SECONDS) as patience:
-            async for piece in request.content.iter_any():
-                patience.reschedule(now() + PAUSE_SECONDS)
-                await arrival.add(piece)
+        if request.content.is_eof():  # it came with its headers, as small ones do: nothing to wait for
+            await arrival.add(request.content.read_nowait())
+        else:
+            await _take_pieces(request, arrival)
     except (HttpProcessingError, ConnectionError, TimeoutError) as broken:
         raise UnreadableBatch("the body broke off: send it again") from broken
     return arrival.finish()
+
+
+async def _take_pieces(request: web.Request, arrival: _Arrival) -> None:
+    """Take what comes in, as long as no pause gets too long."""
+    now = asyncio.get_running_loop().time
+    async with asyncio.timeout(PAUSE_SECONDS) as patience:
+        async for piece in request.content.iter_any():
+            patience.reschedule(now() + PAUSE_SECONDS)
+            await arrival.add(piece)
 
 
 async def _decode(body: bytes, content_type: str | None) -> bytes:

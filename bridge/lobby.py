@@ -9,6 +9,9 @@ from contextlib import contextmanager, suppress
 LOOK_SECONDS = 1.0
 """How often a waiting caller looks whether another replica has the answer; news of it usually come first."""
 
+MOST_CALLERS = 8000
+"""How many callers may wait if nobody says otherwise; each takes 17 kB."""
+
 LAST_WORD_SECONDS = 2.0
 """How long callers may take to get what is known, once they are not held any longer."""
 
@@ -28,14 +31,22 @@ class _Seat:
 class Lobby:
     """Hold callers until their batch is answered, their patience ends, or the bridge must stop."""
 
-    def __init__(self, *, clock: Callable[[], float], look_seconds: float = LOOK_SECONDS) -> None:
+    def __init__(
+        self, *, clock: Callable[[], float], look_seconds: float = LOOK_SECONDS, most_callers: int = MOST_CALLERS
+    ) -> None:
         self._clock = clock
+        self._most_callers = most_callers
         self._look_seconds = look_seconds
         self._seats: dict[str, _Seat] = {}
         self._closing = False
         self._inside = 0
         self._empty = asyncio.Event()
         self._empty.set()
+
+    @property
+    def full(self) -> bool:
+        """Tell whether as many callers are here as may wait."""
+        return self._inside >= self._most_callers
 
     @contextmanager
     def visit(self) -> Iterator[None]:

@@ -14,7 +14,7 @@ from collections.abc import Mapping, MutableMapping
 from datetime import UTC, datetime
 from enum import StrEnum, auto
 from pathlib import Path
-from typing import Any, ClassVar, TextIO, TypedDict, Unpack
+from typing import Any, ClassVar, TextIO, TypedDict, Unpack, cast
 
 import msgspec
 import structlog
@@ -186,6 +186,31 @@ def _sink() -> Any:
     return _bound if structlog.get_config()["processors"] is _bound_to else structlog.get_logger()
 
 
+class LossyStream:
+    """Writes what can be written: a log nobody can take (a full disk, a reader that is gone) costs its lines only."""
+
+    lost: ClassVar[int] = 0
+    """How many writes have failed in this process."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        """Write a text, or lose it."""
+        try:
+            return self._stream.write(text)
+        except (OSError, ValueError):  # the latter of a stream that was closed
+            LossyStream.lost += 1
+            return len(text)
+
+    def flush(self) -> None:
+        """Have everything leave that can."""
+        try:
+            self._stream.flush()
+        except (OSError, ValueError):
+            LossyStream.lost += 1
+
+
 class LibraryHandler(logging.Handler):
     """Passes what libraries log on to our own log, stripped to what cannot be personal."""
 
@@ -214,7 +239,7 @@ def configure_logs(stream: TextIO, pretty: bool, *, strict: bool = False) -> Non
     structlog.configure(
         processors=_bound_to,
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
-        logger_factory=structlog.WriteLoggerFactory(file=stream),
+        logger_factory=structlog.WriteLoggerFactory(file=cast("TextIO", LossyStream(stream))),
         cache_logger_on_first_use=False,
     )
     _bound = structlog.get_logger().bind()

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics, generate_latest
 
 from bridge.batch import Address, Outcome
+from bridge.logs import LossyStream
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 SECONDS_BUCKETS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 25, 60, 300, 3600)
@@ -46,6 +47,8 @@ class Metrics:
         self._held = Gauge(
             "bridge_held_organizations", "Organizations nothing is written to at the moment", registry=self._registry
         )
+        lost = Gauge("bridge_log_lines_lost", "Log lines that could not be written", registry=self._registry)
+        lost.set_function(lambda: LossyStream.lost)
         self._in_doubt: dict[str, int] = {}
         self._webhooks = Counter(
             "bridge_webhooks_total",

@@ -86,6 +86,8 @@ class Pipeline:
         """
         if self._draining:
             raise CannotTakeNow(STOPPING, retry_after_seconds=30)
+        if self._lobby.full:  # the same batch, sent again and again, counts once among the open ones
+            raise CannotTakeNow("too many callers wait: send the same batch again later", retry_after_seconds=15)
         began = self._clock()
         with self._lobby.visit():
             envelope = split(body)

@@ -65,12 +65,20 @@ async def _read_body(response: aiohttp.ClientResponse) -> bytes:
 
 
 async def _read_bounded(response: aiohttp.ClientResponse) -> bytes:
+    if response.content.is_eof():  # it came with its headers, as short answers do
+        body = response.content.read_nowait()
+        _check_size(response, len(body))
+        return body
     chunks = []
     size = 0
     async for chunk in response.content.iter_any():
         size += len(chunk)
-        if size > LARGEST_ANSWER_BYTES:
-            response.close()
-            raise ExchangeBroken(Fate.IN_DOUBT, "the answer is too large")
+        _check_size(response, size)
         chunks.append(chunk)
     return b"".join(chunks)
+
+
+def _check_size(response: aiohttp.ClientResponse, size: int) -> None:
+    if size > LARGEST_ANSWER_BYTES:
+        response.close()
+        raise ExchangeBroken(Fate.IN_DOUBT, "the answer is too large")

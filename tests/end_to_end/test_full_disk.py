@@ -9,10 +9,12 @@ import shutil
 import sqlite3
 import subprocess
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AbstractContextManager, asynccontextmanager, closing, contextmanager
+from contextlib import AbstractContextManager, asynccontextmanager, closing, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
+import asyncpg
 import pytest
 
 Invoice = Callable[..., dict[str, Any]]
@@ -76,13 +78,49 @@ def locked_file(site: Any, folder: Path) -> Iterator[None]:
         stranger.execute("ROLLBACK")
 
 
-TROUBLES: dict[str, Callable[[Any, Path], AbstractContextManager[None]]] = {
+def execute(url: str, *statements: str) -> None:
+    """Run statements in a database."""
+
+    async def run() -> None:
+        connection = await asyncpg.connect(url)
+        for statement in statements:
+            await connection.execute(statement)
+        await connection.close()
+
+    asyncio.run(run())
+
+
+@contextmanager
+def full_server(site: Any, url: str) -> Iterator[None]:
+    """Use up the disk that holds the rows' items."""
+    (small,) = Path(parse_qs(urlsplit(url).query)["host"][0]).glob("small")
+    execute(url, f"CREATE TABLESPACE small LOCATION '{small}'", "ALTER TABLE bridge.item SET TABLESPACE small")
+    with full_disk(site, small):
+        yield
+
+
+@contextmanager
+def read_only_server(site: Any, url: str) -> Iterator[None]:
+    """Have the database refuse every write, as a standby does."""
+    name = urlsplit(url).path[1:]
+    hang_up = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid()"
+    execute(url, f"ALTER DATABASE {name} SET default_transaction_read_only = on", hang_up)
+    try:
+        yield
+    finally:
+        allow = f"ALTER DATABASE {name} RESET default_transaction_read_only"
+        execute(url, "SET default_transaction_read_only = off", allow, hang_up)
+
+
+TROUBLES: dict[str, Callable[[Any, Any], AbstractContextManager[None]]] = {
     "full": full_disk,
     "limited": limited_files,
     "read-only": read_only_files,
     "locked": locked_file,
+    "full server": full_server,
+    "read-only server": read_only_server,
 }
-"""Each makes the journal in a folder unwritable for a running bridge."""
+"""Each makes the journal in a folder, or at a URL, unwritable for a running bridge."""
 
 
 @contextmanager
@@ -107,17 +145,26 @@ def small_disk(folder: Path) -> Iterator[Path]:
         "full",
         "limited",
         "read-only",
-        pytest.param("locked", marks=pytest.mark.chaos),
-    ]  # each look takes 5 seconds
+        pytest.param("locked", marks=pytest.mark.chaos),  # each look takes 5 seconds
+        "full server",
+        "read-only server",
+    ]
 )
 def trouble(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
 @pytest.fixture
-def place(trouble: str, tmp_path: Path) -> Iterator[Path]:
-    """The folder of the journal."""
-    if trouble == "full":
+def place(trouble: str, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Path | str]:
+    """The folder of the journal, or its URL."""
+    if trouble.endswith("server"):
+        server = request.getfixturevalue("postgres_server")
+        with small_disk(server.folder / "small") if trouble == "full server" else nullcontext() as folder:
+            if folder:
+                shutil.chown(folder, server.folder.owner())
+            yield server.create()
+            server.stop("immediate")  # before its disk is gone
+    elif trouble == "full":
         with small_disk(tmp_path / "disk") as folder:
             yield folder
     else:
@@ -125,9 +172,10 @@ def place(trouble: str, tmp_path: Path) -> Iterator[Path]:
 
 
 @pytest.fixture
-async def troubled(open_site: Any, place: Path, trouble: str) -> AsyncIterator[Any]:
+async def troubled(open_site: Any, place: Path | str, trouble: str) -> AsyncIterator[Any]:
     """A site, and a context in which its journal cannot be written."""
-    async with open_site(storage=place / "bridge.db", hold_seconds=1.0) as site:
+    journal = {"storage_url": place} if isinstance(place, str) else {"storage": place / "bridge.db"}
+    async with open_site(**journal, hold_seconds=1.0) as site:
 
         @asynccontextmanager
         async def begin() -> AsyncIterator[None]:
@@ -136,7 +184,7 @@ async def troubled(open_site: Any, place: Path, trouble: str) -> AsyncIterator[A
             try:
                 yield
             finally:
-                context.__exit__(None, None, None)
+                await asyncio.to_thread(context.__exit__, None, None, None)
 
         yield site, begin
 

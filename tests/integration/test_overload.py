@@ -65,6 +65,23 @@ async def test_batches_that_come_all_at_once_are_bounded_as_well(open_world: Any
         assert (await world.ledger()).accepted == 3 * 600
 
 
+async def test_callers_who_wait_for_the_same_batch_are_bounded(
+    open_world: Any, invoice: Invoice, wait_until: Any
+) -> None:
+    """Impatient callers open no batches, yet each of them takes memory; whoever is in waits on."""
+    async with open_world(max_open_batches=2, hold_seconds=100) as world:
+        world.sandbox.play({"behaviour": {"finish_after_seconds": 86_000}})
+        batch = {"batchid": "b", "invoice": [invoice("1")]}
+        callers = [asyncio.create_task(world.post(batch)) for _ in range(10)]
+        await wait_until(lambda: sum(caller.done() for caller in callers) == 2)
+        assert all(is_put_off(caller.result()) for caller in callers if caller.done())
+        assert world.bridge.pipeline._lobby._inside == 8
+        for held in list(world.sandbox.state.account(ORG_A).batches):
+            world.sandbox.stand_in.tick(held, at_least=held.created_at + 86_400)
+        world.sandbox.play({})
+        assert sorted([(await caller).status for caller in callers]) == [200] * 8 + [503] * 2
+
+
 async def test_one_sender_cannot_take_all_the_room(open_world: Any, invoice: Invoice) -> None:
     """429 for the one with its share open; another sender is taken."""
     async with open_world(max_open_batches_per_sender=1, hold_seconds=0.05) as world:
@@ -174,14 +191,18 @@ def refuse_b(**more: object) -> dict[str, Any]:
     return {"operation": "invoices", "kind": "fail", "status": 503, "where": {"invoiceNumber": "b*"}, **more}
 
 
-async def test_one_organizations_trouble_leaves_anothers_batches_alone(open_world: Any, invoice: Invoice) -> None:
+async def test_one_organizations_trouble_leaves_anothers_batches_alone(
+    open_world: Any, invoice: Invoice, wait_until: Any
+) -> None:
     """While one answers 503 for ever, the other one's batches come to their end as ever; later so do the first's."""
-    async with open_world(concurrency_per_organization=1, failures_to_break=2, break_seconds=0.2) as world:
+    async with open_world(concurrency_per_organization=1, failures_to_break=2, break_seconds=3) as world:
         world.sandbox.play({"fault": [refuse_b()]})
         stuck = [asyncio.create_task(post(world, batch_for(ORG_B, f"b{number}", invoice))) for number in range(3)]
+        await wait_until(lambda: world.bridge.dispatch._gates.closed == 1)
         for number in range(5):
             reply = await asyncio.wait_for(post(world, batch_for(ORG_A, f"a{number}", invoice)), 10)
             assert reply.code == 0
+        assert world.bridge.dispatch._gates.closed == 1, "nobody waited for the end of the other one's break"
         assert not any(caller.done() for caller in stuck)
         assert world.accepted("invoices", ORG_B) == {}
         world.sandbox.play({})

@@ -212,13 +212,21 @@ async def test_a_window_of_zero_makes_every_post_a_new_batch(world: Any, invoice
 
 
 async def test_rows_without_unique_ids_get_the_same_ones_for_the_same_batch(open_world: Any, invoice: Invoice) -> None:
-    """The ids stand in the journal, and no two rows of a batch share one."""
+    """The ids stand in the journal, and no two rows of a batch share one; were the journal lost, they are the same."""
+    rows = [invoice(str(index), uniqueSourceInvoiceId=None) for index in range(4)]
+    batch = {"batchid": "b", "invoice": rows, "payment": [{"invoiceNumber": "1", "amount": 2}]}
     async with open_world() as world:
-        rows = [invoice(str(index), uniqueSourceInvoiceId=None) for index in range(4)]
-        reply = await world.post({"batchid": "b", "invoice": rows, "payment": [{"invoiceNumber": "1", "amount": 2}]})
+        reply = await world.post(batch)
         stored = await world.books.load(reply.headers["x-bridge-batch"])
         ids = [row.unique_id for row in stored.rows]
         assert len(set(ids)) == 5
         assert all(unique_id.startswith("bridge-") for unique_id in ids)
         assert set(world.accepted("invoices")) | set(world.accepted("payments")) == set(ids)
         assert [line["ledgerref"] for line in reply.body["responses"]] == ["0", "1", "2", "3", "1"]
+    for file in world.folder.glob("bridge.db*"):
+        file.unlink()
+    async with open_world() as world:
+        await world.post(batch)
+        assert set(world.accepted("invoices")) | set(world.accepted("payments")) == set(ids)
+        await world.post(batch | {"batchid": "another"})
+        assert len(set(world.accepted("payments"))) == 2

@@ -113,7 +113,7 @@ async def test_a_webhook_the_journal_cannot_keep_is_to_be_sent_again(
 async def test_a_flood_of_webhooks_is_put_off_before_it_fills_the_memory(world: Any, wait_until: Any) -> None:
     """Anybody may send some, since the signature comes last: beyond the bound 503, and batches are taken as before."""
     (route,) = world.bridge.app.router["hooks.amili"]
-    in_use = lambda: route.handler.__self__._hook_bodies.in_use  # noqa: E731 - looked at again and again
+    bodies = route.handler.__self__._hook_bodies
     go_on = asyncio.Event()
 
     async def slowly() -> AsyncIterator[bytes]:
@@ -127,11 +127,11 @@ async def test_a_flood_of_webhooks_is_put_off_before_it_fills_the_memory(world: 
 
     flood = [asyncio.create_task(send()) for _ in range(20)]
     await wait_until(lambda: any(one.done() for one in flood))
-    assert in_use() <= HOOKS_LIMIT_BYTES
+    assert bodies.in_use <= HOOKS_LIMIT_BYTES
     assert (await world.post({"batchid": "b", "invoice": []})).status == 200
     go_on.set()
     assert set(await asyncio.gather(*flood)) == {401, 503}
-    assert in_use() == 0
+    assert bodies.in_use == 0
 
 
 async def test_a_hint_that_comes_before_anybody_waits_is_kept(

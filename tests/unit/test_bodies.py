@@ -8,7 +8,8 @@ from collections.abc import AsyncIterator, Callable, Iterable
 from typing import Any, cast
 
 import pytest
-from aiohttp import web
+from aiohttp import StreamReader, web
+from aiohttp.base_protocol import BaseProtocol
 from aiohttp.http_exceptions import TransferEncodingError
 
 from bridge.bodies import EXPANSION, LARGE_BODY_BYTES, Bodies, read_bounded
@@ -29,6 +30,9 @@ class Request:
         self.content = self
         self.given = 0
 
+    def is_eof(self) -> bool:
+        return False  # none of it has come yet
+
     async def iter_any(self) -> AsyncIterator[bytes]:
         for piece in self._pieces:
             if isinstance(piece, Exception):
@@ -42,6 +46,17 @@ class Request:
 
 def request(*pieces: bytes | Exception | asyncio.Event, **more: Any) -> web.Request:
     return cast("web.Request", Request(*pieces, **more))
+
+
+def arrived(*pieces: bytes, **more: Any) -> web.Request:
+    """Return a request whose body is there already."""
+    made, loop = request(**more), asyncio.get_running_loop()
+    content = StreamReader(BaseProtocol(loop), 2**16, loop=loop)
+    for piece in pieces:
+        content.feed_data(piece)
+    content.feed_eof()
+    made.content = content  # type: ignore[misc] - aiohttp's is read-only, the stand-in's is not
+    return made
 
 
 def make(*, max_body_mb: float = 64, max_reading_mb: float = 64) -> Bodies:
@@ -65,6 +80,29 @@ async def test_a_body_comes_out_as_it_came(size: int) -> None:
         assert read == body
         assert bodies.in_use == size * EXPANSION
     assert bodies.in_use == 0
+
+
+@pytest.mark.parametrize("packed", [False, True], ids=["plain", "packed"])
+async def test_a_body_that_came_with_its_headers_is_taken_as_it_lies_there(packed: bool) -> None:
+    """Within the same bounds as one that comes in pieces."""
+    bodies, body = make(max_body_mb=0.01), document(10_000)
+    more = {"Content_Encoding": "gzip"} if packed else {}
+    async with bodies.read_json(arrived(gzip.compress(body) if packed else body, **more)) as read:
+        assert read == body
+        assert bodies.in_use == 10_000 * EXPANSION
+    with pytest.raises(BatchTooLarge):
+        async with bodies.read_json(arrived(gzip.compress(body * 2) if packed else body * 2, **more)):
+            raise AssertionError("never reached")
+    assert bodies.in_use == 0
+
+
+async def test_a_body_that_came_broken_cannot_be_read() -> None:
+    """Its end being there says nothing about the middle."""
+    broken = arrived(b"{}")
+    broken.content.set_exception(TransferEncodingError("x"))
+    with pytest.raises(UnreadableBatch, match="broke off"):
+        await read_bounded(broken, MB)
+    assert await read_bounded(arrived(), MB) == b""
 
 
 async def test_room_is_taken_for_what_a_body_inflates_to() -> None:

@@ -12,7 +12,7 @@ import pytest
 import structlog
 
 from bridge.errors import CannotTakeNow
-from bridge.logs import Event, Fields, Log, configure_logs, describe_error, get_log
+from bridge.logs import Event, Fields, Log, LossyStream, configure_logs, describe_error, get_log
 
 SECRET = "Kari Nordmann 01017012345"
 
@@ -195,3 +195,30 @@ def test_a_line_is_fast(stream: io.StringIO) -> None:
     for _ in range(1000):
         log.info(Event.CALL_TAKEN, call="c1", rows=100, duration_ms=1.5)
     assert time.process_time() - started < 0.2
+
+
+class Unwritable(io.StringIO):
+    """A stream that fails in one way."""
+
+    def __init__(self, failure: Exception) -> None:
+        super().__init__()
+        self._failure = failure
+
+    def write(self, _: str) -> int:
+        """Fail."""
+        raise self._failure
+
+    def flush(self) -> None:
+        """Fail again."""
+        raise self._failure
+
+
+@pytest.mark.usefixtures("stream")
+@pytest.mark.parametrize("failure", [OSError(28, "a full disk"), BrokenPipeError(), ValueError("a closed file")])
+def test_a_log_that_cannot_be_written_disturbs_nobody(failure: Exception) -> None:
+    """Its lines are lost and counted; neither our own events nor what libraries say raises."""
+    configure_logs(Unwritable(failure), pretty=False)
+    before = LossyStream.lost
+    get_log().info(Event.BATCH_TAKEN)
+    logging.getLogger("aiohttp").error("a template")
+    assert LossyStream.lost >= before + 2

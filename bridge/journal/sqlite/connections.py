@@ -141,7 +141,7 @@ def _begin_at_once(connection: sqlite3.Connection, *, may_fail: bool) -> bool:
     try:
         connection.execute("BEGIN IMMEDIATE")
     except sqlite3.OperationalError as error:
-        if not may_fail or error.sqlite_errorcode != sqlite3.SQLITE_BUSY:
+        if not may_fail or error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:  # BUSY_RECOVERY is BUSY, too
             raise
         return False
     return True

@@ -172,6 +172,22 @@ class Breaking:
         self.connection.close()
 
 
+class Busy(Breaking):
+    """A connection whose file is busy for the first so many attempts to write."""
+
+    def __init__(self, connection: sqlite3.Connection, code: int, *, times: int) -> None:
+        super().__init__(connection, "BEGIN", ends_transaction=False)
+        self.code, self.times = code, times
+
+    def execute(self, sql: str, *parameters: Any) -> sqlite3.Cursor:
+        if self.times and sql.startswith(self.statement):
+            self.times -= 1
+            error = sqlite3.OperationalError("database is locked")
+            error.sqlite_errorcode = self.code
+            raise error
+        return self.connection.execute(sql, *parameters)
+
+
 @pytest.mark.parametrize("ends_transaction", [False, True])
 @pytest.mark.parametrize("statement", ["BEGIN", "COMMIT", "INSERT", "ROLLBACK TO"])
 async def test_a_broken_connection_is_replaced(tmp_path: Path, statement: str, ends_transaction: bool) -> None:
@@ -226,6 +242,19 @@ async def test_a_store_that_cannot_be_opened_again_is_told_until_it_can(tmp_path
         with pytest.raises(expected):
             await writer.run(lambda _: None)
     assert await writer.run(lambda _: "back") == "back"
+    await writer.close()
+
+
+@pytest.mark.parametrize("code", [sqlite3.SQLITE_BUSY, sqlite3.SQLITE_BUSY_RECOVERY])
+async def test_a_writer_waits_for_its_turn(tmp_path: Path, code: int) -> None:
+    """Whatever keeps the file busy for a moment is no failure."""
+    file = tmp_path / "j.db"
+    file.touch()
+    prepare(file).close()
+    busy: Any = Busy(connect_writer(file), code, times=3)
+    writer = Writer(lambda: busy)
+    assert await writer.run(lambda _: "done") == "done"
+    assert busy.times == 0
     await writer.close()
 
 

@@ -44,6 +44,21 @@ async def hang(_: web.Request) -> web.StreamResponse:
     return web.Response()
 
 
+def in_pieces(*pieces: bytes) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+    """Return a responder that accepts, and sends its answer bit by bit."""
+
+    async def respond(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse(status=202)
+        await response.prepare(request)
+        for piece in pieces:
+            await asyncio.sleep(0.01)  # long enough for the client to have taken what came before
+            await response.write(piece)
+        await response.write_eof()
+        return response
+
+    return respond
+
+
 def cut_short(status: int) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
     """Announce a body and break off in the middle of it."""
 
@@ -245,6 +260,17 @@ async def test_an_answer_without_end_is_in_doubt(
     assert isinstance(await submit(client, access), Unknown)
     assert isinstance(await submit(client, access), Unknown)
     assert await submit(client, access) == Refused(400, "")
+
+
+async def test_an_answer_may_come_in_pieces(
+    client: ModernClient, modern: Any, access: Access, monkeypatch: Any
+) -> None:
+    """They are put together, and counted together."""
+    modern.script.append(in_pieces(b'{"data": {"batchId"', b': "b-7"}}'))
+    assert await submit(client, access) == Taken("b-7")
+    monkeypatch.setattr(exchange_module, "LARGEST_ANSWER_BYTES", 1000)
+    modern.script.append(in_pieces(*[b" " * 600] * 2))
+    assert isinstance(await submit(client, access), Unknown)
 
 
 async def test_a_refused_connection_leaves_nothing_sent(
