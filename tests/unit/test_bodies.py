@@ -55,7 +55,7 @@ def arrived(*pieces: bytes, **more: Any) -> web.Request:
     for piece in pieces:
         content.feed_data(piece)
     content.feed_eof()
-    made.content = content  # type: ignore[misc] - aiohttp's is read-only, the stand-in's is not
+    made.content = content  # aiohttp's is read-only, the stand-in's is not
     return made
 
 

@@ -27,7 +27,8 @@ ROWS = 3
 async def live(journal: SqliteJournal, name: str):
     """Take a batch, submit it, and finish it; report each write when it has returned."""
     addresses = tuple(Address("invoice", index) for index in range(ROWS))
-    rows = [RowRecord(address, Verdict.PENDING, organization="o", operation="invoices", item=b"{}") for address in addresses]
+    sent = {"organization": "o", "operation": "invoices"}
+    rows = [RowRecord(address, Verdict.PENDING, item=b"{}", **sent) for address in addresses]
     call = CallRecord("c" + name, name, "o", "invoices", "/x", addresses, CallState.SUBMITTING)
     await journal.write(
         OpenBatch(BatchRecord(name, "s", "p", name, name, "", 1.0, False, ROWS, b"x" * 3000), rows), PlanCall(call)
