@@ -127,6 +127,11 @@ class Depends:
     invoice: Address
 
 
+def kinds_meant(kind: str) -> tuple[str, ...]:
+    """Return as what an invoice may carry a name of this kind; a ledgerref is whatever the ERP knows it by."""
+    return ("ledgerref", "uniqueSourceInvoiceId", "invoiceNumber") if kind == "ledgerref" else (kind,)
+
+
 class BatchClaims:
     """The invoices of one batch, by the names other rows may use for them."""
 
@@ -159,9 +164,7 @@ class BatchClaims:
         return None
 
     def _find(self, organization: str, kind: str, value: str) -> list[Address]:
-        """Look a name up; a ledgerref may be whatever the ERP knows the invoice by."""
-        kinds = ("ledgerref", "uniqueSourceInvoiceId", "invoiceNumber") if kind == "ledgerref" else (kind,)
-        for name in kinds:
+        for name in kinds_meant(kind):
             # an invoice that was refused before it was routed is remembered under no organization
             if found := self._known.get((organization, name, value)) or self._known.get(("", name, value)):
                 return found

@@ -37,6 +37,15 @@ LIST_PAUSES = (0.02, 0.08, 0.2, 0.3, 0.4)
 """When to look again for a case that must be there, in shares of `settle_seconds`."""
 
 
+class NoSuchClaim(RowRefused):
+    """Nothing answers to the names a row gives; its invoice may still be on its way in another batch."""
+
+    def __init__(self, reference: Reference) -> None:
+        super().__init__(_not_found(reference))
+        self.reference = reference
+        """What was looked for."""
+
+
 Teach = Callable[[Claim], Awaitable[None]]
 """Adds to the cross-reference."""
 
@@ -118,12 +127,12 @@ class References:
     async def resolve(self, access: Access, reference: Reference) -> Claim:
         """Return the claim with the id the reference asks for (`invoice_id`, or `case_id` for a case).
 
-        Raises RowRefused when nothing or more than one claim answers to the names; ModernUnreachable when the
-        modern system cannot be asked now.
+        Raises NoSuchClaim when nothing answers to the names, RowRefused when more than one claim does; ModernUnreachable
+        when the modern system cannot be asked now.
         """
         claim = await self._in_books(access, reference) or await self._in_modern(access, reference)
         if claim is None:
-            raise RowRefused(_not_found(reference))
+            raise NoSuchClaim(reference)
         if reference.target == "case" and not claim.case_id:
             claim = await self._with_case(access, claim)
             await self._teach(claim)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from enum import StrEnum
 from typing import Protocol
 
-from bridge.batch import Address
+from bridge.batch import Address, Verdict
 from bridge.journal.changes import Change, ClerkChange, Hook
 from bridge.journal.records import (
     Attempt,
@@ -17,6 +17,7 @@ from bridge.journal.records import (
     Ledger,
     NumberedSettlement,
     Order,
+    PendingInvoice,
     Rebuild,
     SeenCreditor,
     StoredBatch,
@@ -92,6 +93,18 @@ class Books(Protocol):
 
     async def settlements_after(self, organizations: Sequence[str], number: int) -> list[NumberedSettlement]:
         """Return the settlements of these organizations with a higher number, in the order of their numbers."""
+        ...
+
+    async def pending_invoices(self, organization: str, names: Collection[tuple[str, str]]) -> list[PendingInvoice]:
+        """Return the undecided invoice rows of open batches of an organization that go by one of these (kind, value).
+
+        One of them may come several times, each time with another of its names. It reads all pending invoice rows,
+        however few names are asked for: ask for many at once, and only before a refusal.
+        """
+        ...
+
+    async def invoice_verdicts(self, batch_id: str) -> Mapping[Address, Verdict]:
+        """Return the final verdicts on the invoice rows of a batch; undecided rows are left out."""
         ...
 
     async def newest_labelled(self, sender: str, batchid: str) -> BatchRecord | None:

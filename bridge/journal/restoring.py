@@ -15,6 +15,7 @@ from bridge.journal.records import (
     CallRecord,
     CaseEvent,
     Order,
+    PendingInvoice,
     RowRecord,
     SeenCreditor,
     Settlement,
@@ -58,6 +59,12 @@ def to_row(found: Columns, call_ids: Mapping[int, str]) -> RowRecord:
         *(message, ledgerref, organization, operation, unique_id, item, reference),
         call_id=call_ids.get(call),
     )
+
+
+def to_pending_invoice(found: Columns) -> PendingInvoice:
+    """Restore an undecided invoice row from the batch's id and batchid, its address, and kind and value of a name."""
+    batch_id, batchid, objectname, objectindex, kind, value = found
+    return PendingInvoice(batch_id, batchid, Address(objectname, objectindex), (kind, value))
 
 
 def to_attempt(found: Columns) -> Attempt:

@@ -51,6 +51,17 @@ def read_field(item: bytes, name: str) -> str:
     return value if isinstance(value, str) else ""
 
 
+def plain_copy(value: Any) -> Any:
+    """Return a value to be encoded, with amounts written plainly; one of no usual size stays as it is."""
+    if isinstance(value, Decimal):
+        return msgspec.Raw(_plain_number(value).encode()) if _is_usual(value) else value
+    if isinstance(value, dict):
+        return {key: plain_copy(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [plain_copy(inner) for inner in value]
+    return value
+
+
 def fill_path(template: str, **ids: str) -> str:
     """Fill `{organizationId}`, `{caseId}` and the like; ids are percent-encoded, so that none can bend the path."""
     for name, value in ids.items():
@@ -71,7 +82,11 @@ def _write_plainly(value: Any) -> Any:
 
 
 def _plain_number(value: Decimal) -> str:
-    exponent = value.as_tuple().exponent
-    if not isinstance(exponent, int) or abs(exponent) > LARGEST_EXPONENT:
+    if not _is_usual(value):
         raise ValueError("an amount is not a number of usual size")
     return format(value, "f")
+
+
+def _is_usual(value: Decimal) -> bool:
+    exponent = value.as_tuple().exponent
+    return isinstance(exponent, int) and abs(exponent) <= LARGEST_EXPONENT

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
@@ -16,6 +16,7 @@ from bridge.journal import CaseEvent, Claim, Journal, LearnClaims
 from bridge.logs import Event, get_log
 from bridge.mapping.reading import ReadProfile
 from bridge.modern.reading import text
+from bridge.modern.requests import plain_copy
 from bridge.organizations import Organization
 from bridge.readback.found import Entry, Found
 from bridge.readback.gathering import Harvest
@@ -28,8 +29,15 @@ SLICE_ENTRIES = 50
 LESSONS_AT_ONCE = 1000
 """Claims taught in one transaction: few commits, and none that keeps a batch waiting for long."""
 
-encode = msgspec.json.Encoder(decimal_format="number").encode
-"""Amounts are numbers, digit for digit."""
+_encode = msgspec.json.Encoder(decimal_format="number").encode
+
+
+def encode(entries: Any) -> bytes:
+    """Return JSON; amounts are numbers, digit for digit, without an exponent: not every ERP reads one."""
+    encoded = _encode(entries)
+    if b"E+" in encoded or b"E-" in encoded:  # a text may hold that, too: it costs time only
+        return _encode(plain_copy(entries))
+    return encoded
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,11 +61,15 @@ class Sheet:
     count: int
     names: frozenset[str] = frozenset()
     """What the claims go by (`names_of`), closed ones included; empty unless wanted."""
+    owners: Mapping[str, str] = field(default_factory=dict)
+    """Whose creditor's what goes by a name is, all creditors and closed cases included; empty for a name that several
+    share. Only of an organization with several creditors."""
 
     @property
     def weight_bytes(self) -> int:
         """Return about how much memory it takes."""
-        return 200 + sum(map(len, self.fragments)) + 100 * (len(self.fragments) + len(self.names))
+        names = len(self.names) + len(self.owners)
+        return 200 + sum(map(len, self.fragments)) + 100 * (len(self.fragments) + names) + 100 * len(self.owners)
 
 
 def creditor_of(told: Mapping[str, Any], organization: Organization) -> str:
@@ -109,9 +121,10 @@ class Shaper:
                 if len(slip.lessons) >= LESSONS_AT_ONCE:
                     await self._teach(slip)
         await self._teach(slip)
-        return Sheet(tuple(slip.fragments), slip.count, frozenset(slip.names))
+        return Sheet(tuple(slip.fragments), slip.count, frozenset(slip.names), slip.owners)
 
     async def _add(self, slip: _Slip, some: Sequence[Found]) -> None:
+        slip.note_owners(some)
         some = [one for one in some if slip.concerns(one)]
         organization = slip.organization.id
         ids = [key for one in some for key in one.invoice_ids if key]
@@ -144,6 +157,7 @@ class _Slip:
         self.organization = organization
         self.fragments: list[bytes] = []
         self.names: set[str] = set()
+        self.owners: dict[str, str] = {}
         self.lessons: list[Claim] = []
         self.count = 0
         self._mapping = reading.case
@@ -155,6 +169,16 @@ class _Slip:
         """Tell whether a claim is of the creditor asked for, or may be."""
         wanted = self._view.creditorid
         return not wanted or creditor_of(found.case, self.organization) in {"", wanted}
+
+    def note_owners(self, some: Sequence[Found]) -> None:
+        """Note whose the cases are, for their settlements: those do not say it."""
+        if len(self.organization.creditors) < 2:
+            return
+        for found in some:
+            creditor = self._creditor(found.case)["idnumber"]
+            for name in _names(found) if creditor else ():
+                if self.owners.setdefault(name, creditor) != creditor:
+                    self.owners[name] = ""
 
     def write(
         self, some: Sequence[Found], known: Mapping[str, Claim], history: Mapping[str, Sequence[CaseEvent]]

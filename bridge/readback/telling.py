@@ -28,35 +28,64 @@ class Wanted:
     """Which settlements a question asks for, besides those that are new."""
 
     question: Question
-    organizations: Mapping[str, Organization]
     names: Mapping[str, frozenset[str]]
     """What the claims in question go by, by organization."""
+    creditors: Mapping[int, str]
+    """Whose a settlement is, by its number, where an organization has several creditors and it is known."""
 
     def takes(self, one: Numbered) -> bool:
         """Tell whether a settlement is asked for."""
         question = self.question
         if question.remittancedate and one.settled_on != question.remittancedate:
             return False
-        organization = self.organizations[one.organization]
-        several = question.creditorid and len(organization.creditors) > 1
-        if not (several or question.narrowed):
-            return True
-        body = decode_exactly(one.body)
-        if several and creditor_of(body, organization) not in {"", question.creditorid}:
+        # one that is not known to be anybody's is told to every creditor: else it would be lost
+        if question.creditorid and self.creditors.get(one.number, question.creditorid) != question.creditorid:
             return False
-        return not question.narrowed or self._is_of_claims(body, self.names[one.organization])
+        if not question.narrowed:
+            return True
+        return self._is_of_claims(decode_exactly(one.body), self.names[one.organization])
 
     def _is_of_claims(self, body: Entry, names: frozenset[str]) -> bool:
         """Tell whether a settlement is of the claims in question; it may be of one that is not listed any more."""
         customer = "" if self.question.ledgerref else self.question.customerref
         if customer and text(body.get("customerReference")) == customer:
             return True
-        return not names.isdisjoint(_points(body))
+        return not names.isdisjoint(_points(body)[:1])
+
+
+async def find_creditors(
+    settled: Sequence[Numbered],
+    organizations: Mapping[str, Organization],
+    owners: Mapping[str, Mapping[str, str]],
+    books: Books,
+) -> dict[int, str]:
+    """Return whose settlements are, by their number, as far as that is known, where there are several creditors.
+
+    As a settlement says itself, else as its case does (`Sheet.owners`, by organization), else as the case of its claim.
+    """
+    creditors: dict[int, str] = {}
+    several = [one for one in settled if len(organizations[one.organization].creditors) > 1]
+    for start in range(0, len(several), SLICE_ENTRIES):
+        unsaid: list[tuple[Numbered, Entry]] = []
+        for one in several[start : start + SLICE_ENTRIES]:
+            body, known = decode_exactly(one.body), owners[one.organization]
+            if found := creditor_of(body, organizations[one.organization]) or _find_owner(_points(body), known):
+                creditors[one.number] = found
+            elif known:
+                unsaid.append((one, body))
+        claims = await _claims_of(unsaid, books)
+        for one, _ in unsaid:
+            names = names_of_claims([claims[one.number]]) if one.number in claims else []
+            if found := _find_owner(names, owners[one.organization]):
+                creditors[one.number] = found
+        await asyncio.sleep(0)
+    return creditors
 
 
 async def render_settlements(
     settled: Sequence[Numbered],
     organizations: Mapping[str, Organization],
+    creditors: Mapping[int, str],
     reading: ReadProfile,
     language: str,
     books: Books,
@@ -66,32 +95,35 @@ async def render_settlements(
     for start in range(0, len(settled), SLICE_ENTRIES):
         some = [(one, decode_exactly(one.body)) for one in settled[start : start + SLICE_ENTRIES]]
         claims = await _claims_of(some, books) if "claim" in reading.settlement.sources else {}
-        entries = [
-            reading.settlement.render(_sources(one, body, organizations[one.organization], claims), language)
-            for one, body in some
-        ]
+        entries = []
+        for one, body in some:
+            organization = organizations[one.organization]
+            idnumber = creditors.get(one.number) or creditor_of(body, organization)
+            sources = {
+                "settlement": body,
+                "number": write_number(one.number),
+                "creditor": describe_creditor(idnumber, organization),
+                "claim": describe_claim(claims.get(one.number)),
+            }
+            entries.append(reading.settlement.render(sources, language))
         pieces.append(b"," + encode(entries)[1:-1])
         await asyncio.sleep(0)
     return pieces
 
 
-def names_of_claims(claims: Iterable[Claim]) -> set[str]:
-    """Return what claims go by in settlements."""
-    names: set[str] = set()
+def names_of_claims(claims: Iterable[Claim]) -> list[str]:
+    """Return what claims go by in settlements, of each the best name first."""
+    names: list[str] = []
     for claim in claims:
-        names |= names_of("invoice", [claim.invoice_id])
-        names |= names_of("case", [claim.case_number])
-        names |= names_of("number", [claim.invoice_number])
+        names += names_of("invoice", [claim.invoice_id])
+        names += names_of("case", [claim.case_number])
+        names += names_of("number", [claim.invoice_number])
     return names
 
 
-def _sources(one: Numbered, body: Entry, organization: Organization, claims: Mapping[int, Claim]) -> Entry:
-    return {
-        "settlement": body,
-        "number": write_number(one.number),
-        "creditor": describe_creditor(creditor_of(body, organization), organization),
-        "claim": describe_claim(claims.get(one.number)),
-    }
+def _find_owner(names: Iterable[str], owners: Mapping[str, str]) -> str:
+    """Return the creditor by the best name that only one creditor has."""
+    return next(filter(None, (owners.get(name) for name in names)), "")
 
 
 async def _claims_of(some: Sequence[tuple[Numbered, Entry]], books: Books) -> Mapping[int, Claim]:
@@ -110,9 +142,7 @@ async def _claims_of(some: Sequence[tuple[Numbered, Entry]], books: Books) -> Ma
     return found
 
 
-def _points(body: Entry) -> set[str]:
-    """Return the best name by which a settlement says whose it is."""
-    for kind, name in (("invoice", "invoiceId"), ("case", "caseNumber"), ("number", "invoiceNumber")):
-        if value := text(body.get(name)):
-            return names_of(kind, [value])
-    return set()
+def _points(body: Entry) -> list[str]:
+    """Return the names by which a settlement says which claim it is of, the best one first."""
+    kinds = (("invoice", "invoiceId"), ("case", "caseNumber"), ("number", "invoiceNumber"))
+    return [name for kind, key in kinds for name in names_of(kind, [text(body.get(key))])]

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import partial
 
+from bridge.batch import Address, Verdict
 from bridge.journal.postgres import crossreference, inbox, reading, settlements
 from bridge.journal.postgres.connections import PROVING, READING, Connection, connect
 from bridge.journal.postgres.readers import Finder, Readers
@@ -18,6 +19,7 @@ from bridge.journal.records import (
     Ledger,
     NumberedSettlement,
     Order,
+    PendingInvoice,
     Rebuild,
     SeenCreditor,
     StoredBatch,
@@ -70,6 +72,14 @@ class PostgresBooks:
     async def settlements_after(self, organizations: Sequence[str], number: int) -> list[NumberedSettlement]:
         """Return the settlements of these organizations with a higher number, in the order of their numbers."""
         return await self._readers.ask(settlements.settlements_after, organizations, number)
+
+    async def pending_invoices(self, organization: str, names: Collection[tuple[str, str]]) -> list[PendingInvoice]:
+        """Return the undecided invoice rows of open batches of an organization that go by one of these names."""
+        return await self._readers.ask(reading.list_pending_invoices, organization, names)
+
+    async def invoice_verdicts(self, batch_id: str) -> dict[Address, Verdict]:
+        """Return the final verdicts on the invoice rows of a batch."""
+        return await self._readers.ask(reading.invoice_verdicts, batch_id)
 
     async def newest_labelled(self, sender: str, batchid: str) -> BatchRecord | None:
         """Return the newest batch that the sender called by this batchid."""

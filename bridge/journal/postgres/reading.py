@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
-from bridge.batch import Address
+from bridge.batch import Address, Verdict
 from bridge.journal import proof, restoring
 from bridge.journal.postgres.connections import Connection
 from bridge.journal.postgres.session import clean, columns
@@ -15,6 +15,7 @@ from bridge.journal.records import (
     BooksFault,
     Ledger,
     Order,
+    PendingInvoice,
     SeenCreditor,
     StoredBatch,
     UnknownField,
@@ -55,6 +56,20 @@ GROUP BY batch.number, batch.id, sender, batchid, received_at, finished_at, row_
 
 _ORDER = f"SELECT {restoring.ORDER_COLUMNS} FROM operator_order AS word JOIN batch ON batch.number = word.batch"  # noqa: S608 - constants
 
+# OFFSET 0 keeps the order, so that nothing but open batches is read. A jsonb cannot hold the character NUL, and one
+# name with it must not spoil the question for all.
+_PENDING_INVOICES = r"""
+SELECT batch.id, batch.batchid, pending.objectname, pending.objectindex, name ->> 0, name ->> 1
+FROM batch
+CROSS JOIN LATERAL (SELECT objectname, objectindex, position FROM row WHERE row.batch = batch.number
+    AND objectname = 'invoice' AND verdict = 'pending' AND organization = $1 OFFSET 0) AS pending
+JOIN item ON item.batch = batch.number AND item.position = pending.position
+CROSS JOIN LATERAL jsonb_array_elements(CASE WHEN position('\\u0000'::bytea IN item.reference) = 0
+    THEN convert_from(item.reference, 'UTF8')::jsonb -> 'keys' END) AS name
+WHERE batch.finished_at IS NULL AND (name ->> 0, name ->> 1) IN (SELECT * FROM unnest($2::text[], $3::text[]))
+ORDER BY batch.number, pending.position
+"""
+
 
 async def find_batches(connection: Connection, asked: Sequence[tuple[str, str]]) -> dict[tuple[str, str], BatchRecord]:
     """Return the batches that hold these identities (sender, identity), as far as there are any."""
@@ -92,6 +107,24 @@ async def list_open(connection: Connection) -> list[str]:
     """Return the ids of batches without a final answer, oldest first."""
     found = await connection.fetch("SELECT id FROM batch WHERE finished_at IS NULL ORDER BY received_at, number")
     return [batch_id for (batch_id,) in found]
+
+
+async def list_pending_invoices(
+    connection: Connection, organization: str, names: Collection[tuple[str, str]]
+) -> list[PendingInvoice]:
+    """Return the undecided invoice rows of open batches that go by one of these names."""
+    asked = [kind for kind, _ in names], [clean(value) for _, value in names]
+    return [restoring.to_pending_invoice(row) for row in await connection.fetch(_PENDING_INVOICES, organization, *asked)]
+
+
+async def invoice_verdicts(connection: Connection, batch_id: str) -> dict[Address, Verdict]:
+    """Return the final verdicts on the invoice rows of a batch."""
+    found = await connection.fetch(
+        "SELECT row.objectname, row.objectindex, row.verdict FROM batch JOIN row ON row.batch = batch.number"
+        " AND row.objectname = 'invoice' WHERE batch.id = $1 AND row.verdict <> 'pending'",
+        batch_id,
+    )
+    return {Address(*address): Verdict(verdict) for *address, verdict in found}
 
 
 async def list_attempts(connection: Connection, batch_id: str) -> list[Attempt]:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import sqlite3
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Concatenate, ParamSpec, TypeVar
 
+from bridge.batch import Address, Verdict
 from bridge.errors import OperatorError
 from bridge.journal.records import (
     Attempt,
@@ -20,6 +21,7 @@ from bridge.journal.records import (
     Ledger,
     NumberedSettlement,
     Order,
+    PendingInvoice,
     Rebuild,
     SeenCreditor,
     StoredBatch,
@@ -92,6 +94,14 @@ class SqliteBooks:
     async def settlements_after(self, organizations: Sequence[str], number: int) -> list[NumberedSettlement]:
         """Return the settlements of these organizations with a higher number, in the order of their numbers."""
         return await self._read(settlements.settlements_after, organizations, number)
+
+    async def pending_invoices(self, organization: str, names: Collection[tuple[str, str]]) -> list[PendingInvoice]:
+        """Return the undecided invoice rows of open batches of an organization that go by one of these names."""
+        return await self._read(reading.list_pending_invoices, organization, names)
+
+    async def invoice_verdicts(self, batch_id: str) -> dict[Address, Verdict]:
+        """Return the final verdicts on the invoice rows of a batch."""
+        return await self._read(reading.invoice_verdicts, batch_id)
 
     async def newest_labelled(self, sender: str, batchid: str) -> BatchRecord | None:
         """Return the newest batch that the sender called by this batchid."""

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
+from collections.abc import Collection
 
+from bridge.batch import Address, Verdict
 from bridge.journal import restoring
 from bridge.journal.records import (
     Attempt,
@@ -11,6 +14,7 @@ from bridge.journal.records import (
     BatchSummary,
     CallRecord,
     Order,
+    PendingInvoice,
     RowRecord,
     SeenCreditor,
     StoredBatch,
@@ -21,6 +25,20 @@ from bridge.journal.sqlite.schema import ENTRIES_PER_BATCH
 _BATCH = f"SELECT {restoring.BATCH_COLUMNS} FROM batch LEFT JOIN payload ON payload.batch = batch.number"  # noqa: S608 - constants
 
 _ORDER = f"SELECT {restoring.ORDER_COLUMNS} FROM operator_order AS word JOIN batch ON batch.number = word.batch"  # noqa: S608 - constants
+
+# CROSS JOIN keeps the order, so that nothing but open batches is read; the first words are those of their index
+_PENDING_INVOICES = """
+SELECT batch.id, batch.batchid, row.objectname, row.objectindex,
+    json_extract(name.value, '$[0]'), json_extract(name.value, '$[1]')
+FROM batch
+CROSS JOIN row ON row.batch = batch.number AND row.objectname = 'invoice'
+CROSS JOIN item ON item.entry = row.batch * ?1 + row.position
+CROSS JOIN json_each(CAST(item.reference AS TEXT), '$.keys') AS name
+WHERE batch.kept = 1 AND batch.finished_at IS NULL AND row.verdict = 'pending' AND row.organization = ?2
+    AND (json_extract(name.value, '$[0]'), json_extract(name.value, '$[1]'))
+    IN (SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]') FROM json_each(?3))
+ORDER BY batch.number, row.position
+"""
 
 
 def holds_identity(connection: sqlite3.Connection, sender: str, identity: str) -> bool:
@@ -76,6 +94,24 @@ def list_open(connection: sqlite3.Connection) -> list[str]:
         "SELECT id FROM batch WHERE kept = 1 AND finished_at IS NULL ORDER BY received_at, number"
     )
     return [batch_id for (batch_id,) in found]
+
+
+def list_pending_invoices(
+    connection: sqlite3.Connection, organization: str, names: Collection[tuple[str, str]]
+) -> list[PendingInvoice]:
+    """Return the undecided invoice rows of open batches that go by one of these names."""
+    found = connection.execute(_PENDING_INVOICES, (ENTRIES_PER_BATCH, organization, json.dumps(list(names))))
+    return [restoring.to_pending_invoice(pending) for pending in found]
+
+
+def invoice_verdicts(connection: sqlite3.Connection, batch_id: str) -> dict[Address, Verdict]:
+    """Return the final verdicts on the invoice rows of a batch."""
+    found = connection.execute(
+        "SELECT row.objectname, row.objectindex, row.verdict FROM batch CROSS JOIN row ON row.batch = batch.number"
+        " AND row.objectname = 'invoice' WHERE batch.id = ? AND row.verdict <> 'pending'",
+        (batch_id,),
+    )
+    return {Address(*address): Verdict(verdict) for *address, verdict in found}
 
 
 def is_open(connection: sqlite3.Connection, batch_id: str) -> bool:

@@ -250,6 +250,7 @@ def make_place() -> MakePlace:
             "max_cases": 1000,
             "page_size": 2,
             "settle_seconds": 30.0,
+            "answer_seconds": 60.0,
         }
 
         class Observer:
