@@ -49,7 +49,7 @@ test-chaos: setup  ## run the slow fault runs: kill -9 everywhere, lost answers,
 bench: setup  ## measure speed and show it beside the targets (a few minutes, never fails on a miss)
 	$(BIN)/python -m tests.benchmarks.run
 
-demo: setup  ## see one batch with good and bad rows go all the way
+demo: setup  ## see two batches go all the way, one with faults, and a claim read back
 	@$(BIN)/bridge demo
 
 sandbox: setup  ## run the stand-in for the modern API on port 8090

@@ -14,8 +14,9 @@ from pathlib import Path
 import aiohttp
 from aiohttp import web
 
+from bridge.completing import Completer
 from bridge.dispatch import Dispatch
-from bridge.errors import MappingFault
+from bridge.expecting import Expecting
 from bridge.gates import Gates, GateTerms
 from bridge.housekeeping import Housekeeping
 from bridge.intake import Desk
@@ -35,12 +36,12 @@ from bridge.open_batches import Limits
 from bridge.organizations import Directory
 from bridge.passthrough import open_legacy_session
 from bridge.pipeline import Pipeline
-from bridge.reach import access_of, make_client, open_session
+from bridge.reach import accesses, make_client, open_session
 from bridge.readback import Readback, read_terms
 from bridge.reconcile import Patience, Reconciler
 from bridge.references import References, teach_through
 from bridge.refusals import Refusals
-from bridge.settings import Settings
+from bridge.settings import Settings, require_profiles
 from bridge.submission import Submitter, Terms
 from bridge.surface import make_surface
 from bridge.verdicts import Judge
@@ -51,8 +52,6 @@ log = get_log()
 
 LINGER_SECONDS = 2.0
 """How long answers that are already written may take to leave the sockets at the end."""
-
-
 CALLERS_PER_BATCH = 4
 """How many callers may wait for every batch that may be open: impatient ones send the same batch again, and wait."""
 
@@ -80,14 +79,10 @@ class Bridge:
 
 
 def load_desks(settings: Settings, directory: Directory) -> dict[str, Desk]:
-    """Return a desk for every profile a sender speaks; raises MappingFault naming a missing one."""
+    """Return a desk for every profile a sender speaks; raises UnknownProfile naming those who speak a missing one."""
     profiles = load_profiles(settings.mappings.folder)
-    wanted = {sender.profile for sender in settings.senders}
-    if missing := sorted(wanted - profiles.keys()):
-        raise MappingFault(
-            f"{settings.mappings.folder}: no profile {', '.join(missing)}; correct `profile` or add the folder"
-        )
-    return {name: Desk(profiles[name], directory) for name in sorted(wanted)}
+    require_profiles(settings, profiles)
+    return {name: Desk(profiles[name], directory) for name in sorted({sender.profile for sender in settings.senders})}
 
 
 @asynccontextmanager
@@ -145,11 +140,12 @@ def _assemble(ground: _Ground) -> Bridge:
     modern, metrics, lobby = _reach_modern(ground), Metrics(), _make_lobby(ground)
     dispatch = Dispatch(ground.patient, modern.client, modern.gates, modern.access)
     submitter = _make_submitter(ground, modern, dispatch)
+    expecting = Expecting(ground.journal)
     workshop = Workshop(
         ground.desks,
         ground.journal,
         ground.patient,
-        _make_worker(ground, modern, submitter),
+        _make_worker(ground, modern, submitter, expecting),
         lobby,
         observer=metrics,
         limits=_limits(ground.settings),
@@ -172,7 +168,7 @@ def _assemble(ground: _Ground) -> Bridge:
         clock=clock,
     )
     readback = _make_readback(ground, modern, metrics)
-    ground.journal.listen(_spread(lobby, modern.waiter, housekeeping, workshop, readback, ground.patient))
+    ground.journal.listen(_spread(lobby, expecting, modern.waiter, housekeeping, workshop, readback, ground.patient))
     surface = make_surface(
         ground.settings,
         ground.directory,
@@ -189,8 +185,8 @@ def _assemble(ground: _Ground) -> Bridge:
 
 
 def _make_lobby(ground: _Ground) -> Lobby:
-    most_callers = CALLERS_PER_BATCH * ground.settings.server.max_open_batches
-    return Lobby(clock=ground.environment.clock, most_callers=most_callers)
+    most = CALLERS_PER_BATCH * ground.settings.server.max_open_batches
+    return Lobby(clock=ground.environment.clock, most_callers=most)
 
 
 def _reach_modern(ground: _Ground) -> _ModernSide:
@@ -204,7 +200,7 @@ def _reach_modern(ground: _Ground) -> _ModernSide:
         ceiling_seconds=settings.poll_ceiling_seconds,
     )
     gates = Gates(_gate_terms(ground.settings), clock=time.monotonic)
-    return _ModernSide(client, waiter, gates, _accesses(ground.directory))
+    return _ModernSide(client, waiter, gates, accesses(ground.directory.organizations))
 
 
 def _make_submitter(ground: _Ground, modern: _ModernSide, dispatch: Dispatch) -> Submitter:
@@ -226,7 +222,7 @@ def _make_submitter(ground: _Ground, modern: _ModernSide, dispatch: Dispatch) ->
     )
 
 
-def _make_worker(ground: _Ground, modern: _ModernSide, submitter: Submitter) -> Worker:
+def _make_worker(ground: _Ground, modern: _ModernSide, submitter: Submitter, expecting: Expecting) -> Worker:
     settings = ground.settings.modern
     references = References(
         ground.journal,
@@ -236,7 +232,9 @@ def _make_worker(ground: _Ground, modern: _ModernSide, submitter: Submitter) -> 
         settle_seconds=settings.settle_seconds,
         patience_seconds=settings.retry_hours * 3600,
     )
-    return Worker(ground.patient, submitter, references, max_rows_per_call=settings.max_rows_per_call)
+    return Worker(
+        ground.patient, submitter, Completer(references, expecting), max_rows_per_call=settings.max_rows_per_call
+    )
 
 
 def _make_readback(ground: _Ground, modern: _ModernSide, metrics: Metrics) -> Readback:
@@ -254,6 +252,7 @@ def _make_readback(ground: _Ground, modern: _ModernSide, metrics: Metrics) -> Re
 
 def _spread(
     lobby: Lobby,
+    expecting: Expecting,
     waiter: Waiter,
     housekeeping: Housekeeping,
     workshop: Workshop,
@@ -261,8 +260,13 @@ def _spread(
     patient: PatientJournal,
 ) -> Callable[[News, str], None]:
     """Return who hears which news of the journal."""
+
+    def finish(batch_id: str) -> None:
+        lobby.stir(batch_id)
+        expecting.stir(batch_id)
+
     hearers: dict[News, Callable[[str], None]] = {
-        News.FINISHED: lobby.stir,
+        News.FINISHED: finish,
         News.HINT: waiter.hint,
         News.ORDERED: lambda _: housekeeping.hurry(),
         News.LOST: workshop.forsake,
@@ -289,9 +293,3 @@ def _gate_terms(settings: Settings) -> GateTerms:
         failures_to_break=settings.modern.failures_to_break,
         break_seconds=settings.modern.break_seconds,
     )
-
-
-def _accesses(directory: Directory) -> Callable[[str], Access]:
-    """Return a function that gives the credentials of an organization; KeyError for one not configured any more."""
-    accesses = {one.id: access_of(one) for one in directory.organizations}
-    return accesses.__getitem__

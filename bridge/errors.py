@@ -119,6 +119,10 @@ class SettingsFault(OperatorError):
     """The configuration cannot be used."""
 
 
+class UnknownProfile(SettingsFault):
+    """Senders speak profiles that the mappings folder does not hold; one line for each: key, profile, remedy."""
+
+
 class MappingFault(OperatorError):
     """A mapping file cannot be used."""
 

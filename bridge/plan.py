@@ -109,7 +109,7 @@ def in_sequence(calls: Sequence[Carrier]) -> list[list[Carrier]]:
     """
     lanes: dict[object, list[Carrier]] = {}
     for call in calls:
-        case_id = call.rows[0].case_id
+        case_id = call.rows[0].case_id.lower()  # an id is the same in any letter case
         lanes.setdefault(("case", case_id) if case_id else call.rows[0].address, []).append(call)
     return [sorted(lane, key=lambda call: call.rows[0].address.objectindex) for lane in lanes.values()]
 
@@ -196,12 +196,12 @@ class UniqueIds:
 def _told_apart(rows: list[PlannedRow]) -> list[list[PlannedRow]]:
     """Spread rows of one operation over layers; within a layer no two share a value results are told apart by."""
     names = _distinct_attributes(rows[0].operation)
-    if all(_all_differ([getattr(row, name) for row in rows]) for name in names):
+    if all(_all_differ([_mark(row, name) for row in rows]) for name in names):
         return [rows]  # as good as always, and many times faster
     uses: dict[tuple[str, str], int] = {}
     layers: list[list[PlannedRow]] = []
     for row in rows:
-        marks = [(name, value) for name in names if (value := getattr(row, name))]
+        marks = [(name, value) for name in names if (value := _mark(row, name))]
         layer = max([uses.get(mark, 0) for mark in marks], default=0)
         for mark in marks:
             uses[mark] = layer + 1
@@ -209,6 +209,12 @@ def _told_apart(rows: list[PlannedRow]) -> list[list[PlannedRow]]:
             layers.append([])
         layers[layer].append(row)
     return layers
+
+
+def _mark(row: PlannedRow, name: str) -> str:
+    """Return by what a result may name a row; an invoiceId is the same in any letter case."""
+    value: str = getattr(row, name)
+    return value.lower() if name == "invoice_id" else value
 
 
 def _distinct_attributes(operation: Operation) -> list[str]:

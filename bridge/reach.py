@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import aiohttp
 
@@ -42,3 +42,8 @@ def make_client(
 def access_of(organization: Organization) -> Access:
     """Return what it takes to reach an organization."""
     return Access(organization.id, organization.client_id, organization.client_secret)
+
+
+def accesses(organizations: Iterable[Organization]) -> Callable[[str], Access]:
+    """Return a function that gives the credentials of an organization; KeyError for one not configured any more."""
+    return {one.id: access_of(one) for one in organizations}.__getitem__

@@ -43,7 +43,6 @@ class NoSuchClaim(RowRefused):
     def __init__(self, reference: Reference) -> None:
         super().__init__(_not_found(reference))
         self.reference = reference
-        """What was looked for."""
 
 
 Teach = Callable[[Claim], Awaitable[None]]
@@ -107,13 +106,13 @@ class References:
         self._clock = clock
         self._sleep = sleep
 
-    async def resolve_patiently(self, organization: str, reference: Reference) -> Claim:
+    async def resolve_patiently(self, organization: str, reference: Reference, *, again: bool = False) -> Claim:
         """Resolve, and wait out a modern system that cannot be asked now: the row is pending meanwhile, not refused."""
         pause = RETRY_FIRST_SECONDS
         give_up_at = self._clock() + self._patience_seconds
         while True:
             try:
-                return await self.resolve(self._access(organization), reference)
+                return await self.resolve(self._access(organization), reference, again=again)
             except (ModernUnreachable, ModernRefused) as failure:
                 if isinstance(failure, ModernRefused) and failure.status != 401:
                     raise
@@ -124,13 +123,14 @@ class References:
             await self._sleep(pause)
             pause = min(pause * 2, RETRY_CEILING_SECONDS)
 
-    async def resolve(self, access: Access, reference: Reference) -> Claim:
+    async def resolve(self, access: Access, reference: Reference, *, again: bool = False) -> Claim:
         """Return the claim with the id the reference asks for (`invoice_id`, or `case_id` for a case).
 
-        Raises NoSuchClaim when nothing answers to the names, RowRefused when more than one claim does; ModernUnreachable
-        when the modern system cannot be asked now.
+        `again`: the modern system was asked just now, only the cross-reference may know more.
+        Raises NoSuchClaim when nothing answers to the names, RowRefused when more than one claim does;
+        ModernUnreachable when the modern system cannot be asked now.
         """
-        claim = await self._in_books(access, reference) or await self._in_modern(access, reference)
+        claim = await self._in_books(access, reference) or (None if again else await self._in_modern(access, reference))
         if claim is None:
             raise NoSuchClaim(reference)
         if reference.target == "case" and not claim.case_id:

@@ -3,25 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
-from bridge.batch import Address, Outcome, Reference, RowRefused, Verdict
-from bridge.calls import Closing, LiveCall, Outcomes, close_nothing, side_by_side, together
-from bridge.errors import ModernRefused
+from bridge.batch import Address, Outcome
+from bridge.calls import Closing, LiveCall, Outcomes, close_nothing, side_by_side
+from bridge.completing import Completer
+from bridge.expecting import Waiting
 from bridge.intake import Desk, Intake
-from bridge.journal import BatchRecord, Claim, DecideRows, PlanCall
+from bridge.journal import BatchRecord, DecideRows, PlanCall
 from bridge.journal.patient import PatientJournal
-from bridge.modern.requests import with_field
-from bridge.plan import BatchClaims, Draft, PlannedRow, draft_calls, in_sequence, refuse_with, waves
-from bridge.references import References
+from bridge.logs import Event, get_log
+from bridge.plan import BatchClaims, Draft, PlannedRow, draft_calls, in_sequence, waves
 from bridge.submission import Submitter
+
+log = get_log()
 
 EAGER_ROWS = 100
 """Up to which size a call takes its slot before its batch is journalled; a large batch would keep others waiting."""
-LOOK_UPS_AT_ONCE = 8
-"""References of one wave that are looked up side by side."""
 
 
 @dataclass(eq=False)
@@ -110,13 +110,13 @@ class Worker:
         self,
         journal: PatientJournal,
         submitter: Submitter,
-        references: References,
+        completer: Completer,
         *,
         max_rows_per_call: int,
     ) -> None:
         self._journal = journal
         self._submitter = submitter
-        self._references = references
+        self._completer = completer
         self._max_rows_per_call = max_rows_per_call
 
     async def first_calls(self, work: Work) -> list[LiveCall]:
@@ -143,18 +143,33 @@ class Worker:
         return self._submitter.is_sending(work.record.id)
 
     async def run(self, work: Work) -> None:
-        """Work every organization's rows side by side; rows undecided afterwards are in doubt, or wait for such."""
+        """Work every organization's rows side by side; rows undecided afterwards are in doubt, or wait for such.
+
+        A row that waits for an invoice of another batch keeps its own batch running, even if that one is in doubt:
+        nobody would tell when to go on.
+        """
         await side_by_side(self._run_organization(work, organization) for organization in work.organizations())
 
     async def _run_organization(self, work: Work, organization: str) -> None:
         rest = waves(row for row in work.undecided() if row.organization == organization).get(organization, ())
         await self._carry(work, in_sequence([call for call in work.calls if call.draft.organization == organization]))
-        for wave in rest:
-            await self._run_wave(work, wave)
+        waiting = [one for wave in rest for one in await self._run_wave(work, wave, {})]
+        while waiting:
+            arrivals = await self._completer.wait(waiting)
+            waiting = arrivals.waiting
+            for wave in waves(arrivals.rows).get(organization, ()):
+                waiting += await self._run_wave(work, wave, arrivals.refusals)
 
-    async def _run_wave(self, work: Work, wave: Sequence[PlannedRow]) -> None:
-        """Find the claims the rows belong to, then carry them in as few calls as possible."""
-        ready = await self._complete_all(work, wave)
+    async def _run_wave(self, work: Work, wave: Sequence[PlannedRow], refusals: Mapping[Address, str]) -> list[Waiting]:
+        """Find the claims the rows belong to, then carry them in as few calls as possible; return who must wait.
+
+        `refusals` says more about rows whose claim is nowhere than that.
+        """
+        completed = await self._completer.complete(work, wave, refusals)
+        await self._refuse(work, completed.refused)
+        if completed.waiting:
+            log.info(Event.ROWS_WAITING, batch=work.record.id, rows=len(completed.waiting))
+        ready = completed.ready
         lanes = in_sequence(draft_calls(ready, self._max_rows_per_call))
         calls = [[self._prepare(work, draft) for draft in lane] for lane in lanes]
         items = {row.address: row.item for row in ready}
@@ -167,6 +182,12 @@ class Worker:
                 )
             )
         await self._carry(work, calls)
+        return completed.waiting
+
+    async def _refuse(self, work: Work, refused: Sequence[Outcome]) -> None:
+        if refused:
+            await self._journal.write(DecideRows(work.record.id, refused))
+            work.decide({outcome.address: outcome for outcome in refused})
 
     def _prepare(self, work: Work, draft: Draft) -> LiveCall:
         return self._submitter.prepare(work.record.id, draft)
@@ -180,61 +201,3 @@ class Worker:
             work.decide(outcomes)
             if len(outcomes) < len(call.rows):
                 return  # in doubt: what must follow it waits as well
-
-    # --- references ------------------------------------------------------------------------------------------------
-
-    async def _complete_all(self, work: Work, wave: Sequence[PlannedRow]) -> list[PlannedRow]:
-        """Return the rows that can go now; refused ones are decided, ones that wait for a row in doubt left out."""
-        slots = asyncio.Semaphore(LOOK_UPS_AT_ONCE)
-        results = await together(self._complete_or_refuse(work, row, slots) for row in wave)
-        refused = [result for result in results if isinstance(result, Outcome)]
-        if refused:
-            await self._journal.write(DecideRows(work.record.id, refused))
-            work.decide({outcome.address: outcome for outcome in refused})
-        return [result for result in results if isinstance(result, PlannedRow)]
-
-    async def _complete_or_refuse(
-        self, work: Work, row: PlannedRow, slots: asyncio.Semaphore
-    ) -> PlannedRow | Outcome | None:
-        if row.reference is None:
-            return row
-        try:
-            async with slots:
-                return await self._complete(work, row, row.reference)
-        except RowRefused as refusal:
-            return Outcome(row.address, Verdict.REFUSED, str(refusal))
-        except ModernRefused as refusal:
-            message = f"its claim could not be looked up: the modern system answered HTTP {refusal.status}"
-            return Outcome(row.address, Verdict.REFUSED, message)
-
-    async def _complete(self, work: Work, row: PlannedRow, reference: Reference) -> PlannedRow | Outcome | None:
-        """Give a row the id of its claim: from the same batch first, then from wherever it can be found."""
-        depends = work.claims.depend(row.organization, reference)
-        if depends is not None:
-            outcome = work.outcomes.get(depends.invoice)
-            if outcome is None:
-                return None
-            if outcome.verdict is Verdict.REFUSED:
-                return refuse_with(outcome, row.address)
-            if reference.target == "invoice" and outcome.ids.get("invoiceId"):
-                return _complete_with(row, Claim(row.organization, invoice_id=outcome.ids["invoiceId"]))
-            reference = replace(reference, keys=_own_keys(work, depends.invoice))
-        claim = await self._references.resolve_patiently(row.organization, reference)
-        return _complete_with(row, claim)
-
-
-def _own_keys(work: Work, invoice: Address) -> tuple[tuple[str, str], ...]:
-    """Return the names of an invoice of the batch by which it can be looked up."""
-    return (("uniqueSourceInvoiceId", work.unique_ids[invoice]),)
-
-
-def _complete_with(row: PlannedRow, claim: Claim) -> PlannedRow:
-    """Return the row with the id of its claim where it belongs: in the item, or in the path."""
-    reference = row.reference
-    if reference is None:
-        return row
-    known = claim.case_id if reference.target == "case" else claim.invoice_id
-    item = with_field(row.item, reference.into, known) if reference.into else row.item
-    if reference.target == "case":
-        return replace(row, item=item, case_id=known, reference=None)
-    return replace(row, item=item, invoice_id=known, reference=None)

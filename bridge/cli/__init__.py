@@ -22,7 +22,7 @@ app = typer.Typer(
     rich_markup_mode=HELP_STYLE,
     context_settings={"help_option_names": ["-h", "--help"]},
     help="Answer the legacy AutoCollect batch call by way of the modern collection API.",
-    epilog="New here? `bridge demo` shows one batch go all the way, with no set-up and no network.",
+    epilog="New here? `bridge demo` shows two batches go all the way, with no set-up and no network.",
 )
 app.add_typer(journal_commands.batches, name="batches")
 app.add_typer(journal_commands.creditors, name="creditors")
@@ -49,9 +49,9 @@ def _bridge(
 def serve(config: Config) -> None:
     """Run the bridge.
 
-    It answers ERP systems at /webapi/api/Batch and /webapi/api/Ping until SIGTERM or Ctrl-C; then callers that are
-    waiting get what is known by then, and it ends. Nothing accepted is lost: what was still under way goes on with the
-    next start. Logs go to stderr, as JSON unless that is a terminal.
+    It answers ERP systems at /webapi/api/Batch, /webapi/api/Attachment and /webapi/api/Ping until SIGTERM or Ctrl-C;
+    then callers that are waiting get what is known by then, and it ends. Nothing accepted is lost: what was still under
+    way goes on with the next start. Logs go to stderr, as JSON unless that is a terminal.
     """
     from bridge.cli import serving
 
@@ -68,11 +68,14 @@ def sandbox(
     seed: Annotated[int, typer.Option(help="The same seed makes the same ids and the same faults.")] = 1,
     webhook_url: Annotated[
         str,
-        typer.Option(metavar="URL", help="Where webhooks go, such as the bridge's /hooks/amili; a script says which."),
+        typer.Option(metavar="URL", help="Where webhooks go, such as http://127.0.0.1:8080/hooks/amili of the bridge."),
     ] = "",
     webhook_secret: Annotated[
         str,
-        typer.Option(envvar="BRIDGE_SANDBOX_WEBHOOK_SECRET", help="Signs the webhooks; without it they are unsigned."),
+        typer.Option(
+            envvar="BRIDGE_SANDBOX_WEBHOOK_SECRET",
+            help="Signs the webhooks; must be one of the bridge's modern.webhook_secrets, or it takes none of them.",
+        ),
     ] = "",
     limits: Annotated[bool, typer.Option("--limits", help="Print what it does not know, in full, and stop.")] = False,
 ) -> None:

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from bridge.cli.listening import told_why_deaf
-from bridge.errors import SettingsFault
+from bridge.errors import SettingsFault, UnknownProfile
 from bridge.logs import configure_logs
 from bridge.server import run
 from bridge.settings import load_settings
@@ -19,4 +19,7 @@ def serve(config: Path) -> None:
     settings = load_settings(config, os.environ)
     address = f"{settings.server.host}:{settings.server.port}"
     with told_why_deaf(SettingsFault, f"{config}: server.host, server.port: cannot listen on {address}"):
-        run(settings)
+        try:
+            run(settings)
+        except UnknownProfile as fault:
+            raise SettingsFault("\n".join(f"{config}: {line}" for line in str(fault).splitlines())) from None

@@ -86,7 +86,6 @@ __all__ = [
     "Order",
     "OrganizationBooks",
     "PendingInvoice",
-    "PendingInvoice",
     "PlaceOrder",
     "PlanCall",
     "Rebuild",

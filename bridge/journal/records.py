@@ -110,18 +110,6 @@ class PendingInvoice:
     """(kind, value), as the row itself carries it."""
 
 
-@dataclass(frozen=True, slots=True)
-class PendingInvoice:
-    """An undecided invoice row of an open batch, by one of the names other rows may know it by."""
-
-    batch_id: str
-    batchid: str
-    """What the ERP called that batch; may be empty."""
-    address: Address
-    name: tuple[str, str]
-    """(kind, value), as the row itself carries it."""
-
-
 class Settlement(StrEnum):
     """What an operator found out about rows in doubt."""
 

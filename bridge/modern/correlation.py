@@ -47,9 +47,9 @@ def correlate(rows: Sequence[SentRow], batch: ModernBatch) -> Correlation:
 
     - A row that is both in `succeeded` and in `failed` counts as accepted: money may have moved, and an ERP that is
       told "refused" would send it again.
-    - FAILED without an entry for any row refuses them all. SUCCESS without one accepts payments, corrections and
-      actions, for which there is no look-up; invoices stay unmentioned. As soon as one row is mentioned, or an entry
-      contradicts the status, the silent rows stay unmentioned.
+    - FAILED without an entry for any row refuses them all; plain texts in `failed` are about the only row of a call.
+      SUCCESS without one accepts payments, corrections and actions, for which there is no look-up; invoices stay
+      unmentioned. As soon as one row is mentioned, or an entry contradicts the status, the silent ones stay so.
     """
     names = _Names(rows)
     accepted, astray = names.sort(batch.succeeded)
@@ -150,8 +150,10 @@ def _read_ids(entry: dict[str, Any]) -> dict[str, str]:
 
 def _judge_all(rows: Sequence[SentRow], batch: ModernBatch) -> dict[Address, Outcome]:
     """Return the outcomes that the status alone allows; none where an entry contradicts it."""
-    if batch.status == "FAILED" and not batch.succeeded:
-        why = faults.bounded("; ".join(filter(None, map(faults.fault_text, batch.failed)))) or _SILENT
+    texts = batch.failed_texts if len(rows) == 1 else ()  # of several rows nobody knows whom a text is about
+    failed = batch.status == "FAILED" or (batch.status == "PARTIAL" and texts and not batch.failed)
+    if failed and not batch.succeeded:
+        why = faults.bounded("; ".join(filter(None, [*map(faults.fault_text, batch.failed), *texts]))) or _SILENT
         return {row.address: Outcome(row.address, Verdict.REFUSED, why) for row in rows}
     if batch.status == "SUCCESS" and not batch.failed:
         silent = [row.address for row in rows if row.address.objectname != "invoice"]

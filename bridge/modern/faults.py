@@ -75,13 +75,21 @@ def _say(value: Any) -> str:
     if not isinstance(value, dict):
         return reading.text(value)
     entry = reading.lower_keys(value)
-    headline = next((said for name in _HEADLINES if (said := _say(entry.get(name)))), "")
+    headline = next((said for name in _HEADLINES if (said := _say_headline(entry.get(name)))), "")
     listed = _say_listed(entry.get("errors"))
     # `description` comes last: in an entry that echoes the row it is the row's own, which may be personal.
     said = _joined([headline, listed]) or reading.text(entry.get("description"))
     field = reading.first_text(entry, "field", "property", "propertyname", "path")
     code = reading.first_text(entry, "code", "errorcode")
     return _dressed(said, field, code)
+
+
+def _say_headline(value: Any) -> str:
+    """Say what a message says; of an object in its place, the only text in it if nothing in it has a known name."""
+    if (said := _say(value)) or not isinstance(value, dict):
+        return said
+    texts = [text for inner in value.values() if isinstance(inner, str) and (text := reading.text(inner))]
+    return texts[0] if len(texts) == 1 else ""
 
 
 def _say_listed(errors: Any) -> str:

@@ -66,6 +66,12 @@ def objects(value: Any) -> tuple[dict[str, Any], ...]:
     return tuple(lower_keys(entry) for entry in value if entry and isinstance(entry, dict))
 
 
+def texts(value: Any) -> tuple[str, ...]:
+    """Return the strings of an array that say anything, trimmed; other types read as none."""
+    entries = value if isinstance(value, list) else ()
+    return tuple(filter(None, (text(entry) for entry in entries if isinstance(entry, str))))
+
+
 def text(value: Any) -> str:
     """Return a string or whole number as trimmed text, anything else as an empty one."""
     if isinstance(value, str):

@@ -22,6 +22,8 @@ class ModernBatch:
     succeeded: tuple[dict[str, Any], ...] = ()
     """Entries with property names in lower case, as in `failed`."""
     failed: tuple[dict[str, Any], ...] = ()
+    failed_texts: tuple[str, ...] = ()
+    """Entries of `failed` that are plain texts, and name no row."""
     created_at: str = ""
     finished_at: str = ""
     idempotency_key: str = ""
@@ -52,6 +54,7 @@ def batch_from(data: dict[str, Any]) -> ModernBatch | None:
         status=status,
         succeeded=reading.objects(data.get("succeeded")),
         failed=reading.objects(data.get("failed")),
+        failed_texts=reading.texts(data.get("failed")),
         created_at=reading.text(data.get("createdat")),
         finished_at=reading.text(data.get("finishedat")),
         idempotency_key=reading.text(data.get("idempotencykey")),

@@ -7,6 +7,7 @@
 - `shaping`     from those to the bytes of legacy entries; teaches the cross-reference what it did not know
 - `settling`    settlements, each told under a number of ours, so that none is missed or told twice
 - `telling`     settlements as a caller asked for them
+- `owning`      whose settlements are, where an organization has several creditors
 - `answering`   the whole answer, over all organizations a sender may read
 """
 

@@ -15,10 +15,11 @@ from bridge.mapping.reading import ReadProfile
 from bridge.modern.tokens import Access
 from bridge.organizations import Directory, Organization
 from bridge.readback.gathering import Gatherer, Lists, Selection
+from bridge.readback.owning import Owners
 from bridge.readback.question import Question
 from bridge.readback.settling import SettlementDesk, write_number
 from bridge.readback.shaping import Shaper, Sheet, View, describe_creditor, encode
-from bridge.readback.shelf import Shelf
+from bridge.readback.shelf import NEVER, Shelf
 from bridge.readback.telling import Wanted, names_of_claims, render_settlements
 from bridge.senders import Sender
 from bridge.settings import Settings
@@ -32,6 +33,10 @@ NO_MARK = (
 )
 RETRY_SECONDS = 10
 NOT_READ_NOW = "the modern system could not be read to the end, and half an answer is none: send the same call again"
+NOT_READ_YET = (
+    "reading the modern system takes longer than a caller can be kept waiting, and half an answer is none: the reading "
+    "goes on, send the same call again"
+)
 NOT_ALLOWED = (
     "the modern system refused to be read (HTTP {status}): have the operator of the bridge check the credentials and "
     "rights of the organization there"
@@ -60,6 +65,8 @@ class ReadingTerms:
     page_size: int
     settle_seconds: float
     """How late the lists of the modern system may show something."""
+    answer_seconds: float
+    """How long a caller is kept waiting for an answer."""
 
 
 def read_terms(settings: Settings) -> ReadingTerms:
@@ -71,6 +78,7 @@ def read_terms(settings: Settings) -> ReadingTerms:
         max_cases=settings.reading.max_cases,
         page_size=settings.reading.page_size,
         settle_seconds=settings.modern.settle_seconds,
+        answer_seconds=settings.reading.answer_seconds,
     )
 
 
@@ -109,6 +117,7 @@ class Readback:
         self._journal = journal
         self._access = access
         self._terms = terms
+        self._owners = Owners(journal, clock)
         self._turns = asyncio.Semaphore(terms.organizations_at_once)
         self._shelf = Shelf(
             max_bytes=terms.cache_bytes, seconds=terms.cache_seconds, clock=clock, notice=observer.reading_looked_up
@@ -128,11 +137,17 @@ class Readback:
     async def answer(self, sender: Sender, question: Question) -> Account:
         """Compose the answer of one call.
 
-        Raises UnreadableQuestion, TooMuchToRead, NotSetUp; NoAnswer when a list could not be read to its end,
-        CannotTakeNow when the journal could not: never a shorter answer instead.
+        Raises UnreadableQuestion, TooMuchToRead, NotSetUp; NoAnswer when a list could not be read to its end, or not in
+        time, CannotTakeNow when the journal could not: never a shorter answer instead.
         """
+        budget = asyncio.timeout(self._terms.answer_seconds)
         try:
-            return await self._answer(sender, question)
+            async with budget:
+                return await self._answer(sender, question)
+        except TimeoutError as failure:
+            if not budget.expired():
+                raise
+            raise NoAnswer(NOT_READ_YET, status=503, retry_after_seconds=RETRY_SECONDS) from failure
         except ModernUnreachable as failure:
             pause = getattr(failure, "retry_after_seconds", None) or RETRY_SECONDS
             raise NoAnswer(NOT_READ_NOW, status=503, retry_after_seconds=math.ceil(pause)) from failure
@@ -146,17 +161,21 @@ class Readback:
         organizations = self._directory.readable(sender, question.creditorid)
         after = await self._read_mark(organizations, question.lastsettlementid)
         language = question.languagecode.casefold()
-        sheets, told = await asyncio.gather(
-            asyncio.gather(*(self._sheet(one, reading, sender.profile, language, question) for one in organizations)),
-            self._settlements.tell(organizations, after),
+        look = partial(self._sheet, reading=reading, profile=sender.profile, language=language, question=question)
+        read, told = await asyncio.gather(
+            asyncio.gather(*map(look, organizations)), self._settlements.tell(organizations, after)
+        )
+        sheets, owners = await self._owners.find(
+            told.settlements, organizations, read, None if question.narrowed else look
         )
         cases = sum(sheet.count for sheet in sheets)
         if cases > self._terms.max_cases:
             raise TooMuchToRead
         names = await self._names(sheets, organizations, question)
-        wanted = Wanted(question, {one.id: one for one in organizations}, names)
+        wanted = Wanted(question, names, owners)
+        by_id = {one.id: one for one in organizations}
         settled = [one for one in told.settlements if wanted.takes(one)]
-        settlements = await render_settlements(settled, wanted.organizations, reading, language, self._journal)
+        settlements = await render_settlements(settled, by_id, owners, reading, language, self._journal)
         is_whole = not (question.narrowed or question.remittancedate)
         mark = write_number(told.complete_to if is_whole else after)
         creditors = _render_creditors(organizations, reading, language, question.creditorid, mark)
@@ -182,15 +201,22 @@ class Readback:
         return number
 
     async def _sheet(
-        self, organization: Organization, reading: ReadProfile, profile: str, language: str, question: Question
+        self,
+        organization: Organization,
+        *,
+        reading: ReadProfile,
+        profile: str,
+        language: str,
+        question: Question,
+        since: float = NEVER,
     ) -> Sheet:
-        """Return the entries of an organization's claims, read lately or now."""
+        """Return the entries of an organization's claims, read lately or now; by a read that began after `since`."""
         creditorid = question.creditorid if len(organization.creditors) > 1 else ""
         selection = Selection(question.customerref, question.ledgerref)
         view = View(language, question.includeclosed, creditorid, names_wanted=question.narrowed)
         load = partial(self._gather_and_shape, organization, reading, selection, view)
         kind = (profile, language, str(view.includeclosed), creditorid, selection.customerref, selection.ledgerref)
-        return await self._shelf.get((organization.id, KIND, *kind), load)
+        return await self._shelf.get((organization.id, KIND, *kind), load, since=since)
 
     async def _gather_and_shape(
         self, organization: Organization, reading: ReadProfile, selection: Selection, view: View
@@ -205,9 +231,9 @@ class Readback:
         """Return what the claims asked for go by, by organization; those that are listed no more included."""
         names = {one.id: sheet.names for one, sheet in zip(organizations, sheets, strict=True)}
         if question.ledgerref:
-            for organization in names:
-                known = await self._journal.claims(organization, "ledgerref", question.ledgerref)
-                names[organization] |= names_of_claims(known)
+            for one in organizations:
+                known = await self._journal.claims(one.id, "ledgerref", question.ledgerref)
+                names[one.id] = names[one.id].union(names_of_claims(known))
         return names
 
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from cachetools import LRUCache
 
-from bridge.errors import ModernUnreachable
+from bridge.errors import NoAnswer
 from bridge.journal import Journal, NumberedSettlement, RegisterSettlements
 from bridge.logs import Event, get_log
 from bridge.modern.reading import text
@@ -176,12 +176,13 @@ class SettlementDesk:
         """Read the whole list, and have every settlement in it numbered before anybody hears of it."""
         by_id: dict[str, bytes] = {}
         dates: dict[str, str] = {}
+        count = 0
         async with aclosing(self._lists.settlements(access, page_size=self._page_size)) as pages:
             async for page in pages:
                 for entry in page:
-                    key = settlement_id(entry)
-                    if not key:
-                        raise ModernUnreachable("the modern system listed a settlement without an id")
+                    count += 1
+                    if not (key := settlement_id(entry)):
+                        raise NoAnswer(_no_id(access.organization, count, entry), status=503, retry_after_seconds=60)
                     by_id[key] = encode(entry)
                     dates[key] = settled_on(entry)
                 await asyncio.sleep(0)
@@ -194,6 +195,17 @@ class SettlementDesk:
         if new:
             await self._journal.write(RegisterSettlements(organization, [(key, date) for date, key in new]))
         self._registered[organization] = frozenset(dates)
+
+
+def _no_id(organization: str, place: int, entry: Entry) -> str:
+    """Say which settlement has no id; the number of its case only where it looks like one."""
+    case = text(entry.get("caseNumber"))
+    known = f", of case {case}," if case.isascii() and case.isdigit() else ""
+    return (
+        f"settlement {place} in the modern system's list for organization {organization}{known} has neither "
+        "settlementId nor id, so it cannot be told exactly once: have the operator of the bridge report it to the "
+        "vendor; until it has one, no call about this organization can be answered"
+    )
 
 
 def settlement_id(entry: Entry) -> str:

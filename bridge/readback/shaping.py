@@ -68,8 +68,8 @@ class Sheet:
     @property
     def weight_bytes(self) -> int:
         """Return about how much memory it takes."""
-        names = len(self.names) + len(self.owners)
-        return 200 + sum(map(len, self.fragments)) + 100 * (len(self.fragments) + names) + 100 * len(self.owners)
+        entries = sum(map(len, self.fragments)) + 100 * len(self.fragments)
+        return 200 + entries + 100 * len(self.names) + 200 * len(self.owners)
 
 
 def creditor_of(told: Mapping[str, Any], organization: Organization) -> str:

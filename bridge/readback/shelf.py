@@ -14,6 +14,9 @@ Key = tuple[str, ...]
 
 NEVER = float("-inf")
 
+GRACE_SECONDS = 60.0
+"""How long a read that somebody gave up waiting for is there for who asks next: they were told to ask again."""
+
 
 class Weighty(Protocol):
     """Something that knows how much memory it takes."""
@@ -36,19 +39,26 @@ class _Kept:
     weight_bytes: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Flight:
-    """A read under way."""
+    """A read under way; or one at its end, if somebody gave up waiting for it."""
 
     began: float
     task: asyncio.Task[Any]
+    abandoned: bool = False
 
 
 class Shelf:
     """Keep what reads found, by organization: for a while, up to so many bytes, until the organization has changed."""
 
     def __init__(
-        self, *, max_bytes: int, seconds: float, clock: Callable[[], float], notice: Callable[[str, str], None]
+        self,
+        *,
+        max_bytes: int,
+        seconds: float,
+        clock: Callable[[], float],
+        notice: Callable[[str, str], None],
+        grace_seconds: float = GRACE_SECONDS,
     ) -> None:
         """`clock` is monotonic; `notice` hears of every look: the kind of read, and `hit`, `joined` or `miss`."""
         self._kept: TTLCache[Key, _Kept] = TTLCache(
@@ -56,6 +66,7 @@ class Shelf:
         )
         self._max_bytes = max_bytes
         self._seconds = seconds
+        self._grace_seconds = grace_seconds
         self._clock = clock
         self._notice = notice
         self._flights: dict[Key, _Flight] = {}
@@ -72,8 +83,12 @@ class Shelf:
         self._notice(key[1], "miss" if flight is None or flight.began <= since else "joined")
         if flight is None or flight.began <= since:
             flight = self._depart(key, load)
-        # a caller that goes away takes nothing from the others who wait
-        return await asyncio.shield(flight.task)
+        try:
+            # a caller that goes away takes nothing from the others who wait
+            return await asyncio.shield(flight.task)
+        except asyncio.CancelledError:
+            flight.abandoned = True
+            raise
 
     def forget(self, organization: str) -> None:
         """Drop what is kept of an organization; reads under way go on for those who wait, and are not kept."""
@@ -101,6 +116,14 @@ class Shelf:
         failed = task.cancelled() or task.exception() is not None
         if self._flights.get(key) is not flight:
             return  # the organization has changed meanwhile, or a newer read is under way
-        del self._flights[key]
+        if flight.abandoned and not failed:
+            # neither too old by now nor too large to be kept for this: a slow list would never be read to its end
+            asyncio.get_running_loop().call_later(self._grace_seconds, self._drop, key, flight)
+        else:
+            del self._flights[key]
         if not failed and task.result().weight_bytes <= self._max_bytes:
             self._kept[key] = _Kept(flight.began, task.result(), task.result().weight_bytes)
+
+    def _drop(self, key: Key, flight: _Flight) -> None:
+        if self._flights.get(key) is flight:
+            del self._flights[key]

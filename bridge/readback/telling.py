@@ -31,7 +31,7 @@ class Wanted:
     names: Mapping[str, frozenset[str]]
     """What the claims in question go by, by organization."""
     creditors: Mapping[int, str]
-    """Whose a settlement is, by its number, where an organization has several creditors and it is known."""
+    """Whose a settlement is, by its number, where an organization has several creditors (`find_creditors`)."""
 
     def takes(self, one: Numbered) -> bool:
         """Tell whether a settlement is asked for."""
@@ -39,7 +39,8 @@ class Wanted:
         if question.remittancedate and one.settled_on != question.remittancedate:
             return False
         # one that is not known to be anybody's is told to every creditor: else it would be lost
-        if question.creditorid and self.creditors.get(one.number, question.creditorid) != question.creditorid:
+        creditorid = question.creditorid and self.creditors.get(one.number)
+        if creditorid and creditorid != question.creditorid:
             return False
         if not question.narrowed:
             return True
@@ -59,9 +60,10 @@ async def find_creditors(
     owners: Mapping[str, Mapping[str, str]],
     books: Books,
 ) -> dict[int, str]:
-    """Return whose settlements are, by their number, as far as that is known, where there are several creditors.
+    """Return whose settlements are, by their number, where there are several creditors.
 
     As a settlement says itself, else as its case does (`Sheet.owners`, by organization), else as the case of its claim.
+    Empty where it names a claim and that is not known; left out where it says nothing.
     """
     creditors: dict[int, str] = {}
     several = [one for one in settled if len(organizations[one.organization].creditors) > 1]
@@ -69,15 +71,16 @@ async def find_creditors(
         unsaid: list[tuple[Numbered, Entry]] = []
         for one in several[start : start + SLICE_ENTRIES]:
             body, known = decode_exactly(one.body), owners[one.organization]
-            if found := creditor_of(body, organizations[one.organization]) or _find_owner(_points(body), known):
+            names = _points(body)
+            found = creditor_of(body, organizations[one.organization]) or _find_owner(names, known)
+            if found or names:
                 creditors[one.number] = found
-            elif known:
+            if names and known and not found:
                 unsaid.append((one, body))
         claims = await _claims_of(unsaid, books)
         for one, _ in unsaid:
             names = names_of_claims([claims[one.number]]) if one.number in claims else []
-            if found := _find_owner(names, owners[one.organization]):
-                creditors[one.number] = found
+            creditors[one.number] = _find_owner(names, owners[one.organization])
         await asyncio.sleep(0)
     return creditors
 

@@ -6,6 +6,7 @@ over it; `checks` looks across tables; `faults` words what is wrong; `reference`
 
 from __future__ import annotations
 
+from bridge.settings.checks import require_profiles
 from bridge.settings.loading import load_settings
 from bridge.settings.model import (
     BasicSettings,
@@ -37,4 +38,5 @@ __all__ = [
     "StorageSettings",
     "describe_settings",
     "load_settings",
+    "require_profiles",
 ]

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
+from bridge.errors import UnknownProfile
 from bridge.settings.faults import Fault
+from bridge.settings.model import Settings
 from bridge.settings.sources import is_loopback
 
 Table = Mapping[str, Any]
@@ -22,6 +24,18 @@ def find_disagreements(document: Table) -> Iterator[Fault]:
     yield from _contested_creditors(organizations)
     yield from _unknown_organizations(organizations, senders)
     yield from _unguarded_senders(senders, _host(document))
+
+
+def require_profiles(settings: Settings, known: Collection[str]) -> None:
+    """Raise UnknownProfile unless every sender speaks a profile that the mappings folder holds."""
+    remedy = f"in {settings.mappings.folder}, only {', '.join(sorted(known))}; correct it, or add the folder"
+    faults = [
+        f"sender[{index}].profile ({sender.id}): there is no profile {sender.profile} {remedy}"
+        for index, sender in enumerate(settings.senders)
+        if sender.profile not in known
+    ]
+    if faults:
+        raise UnknownProfile("\n".join(faults))
 
 
 def _tables(document: Table, name: str) -> list[Table]:

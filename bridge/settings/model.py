@@ -117,6 +117,9 @@ class ReadingSettings(Section):
         30, description="how long what was read answers again, while nobody tells of a change; 0: not at all"
     )
     cache_mb: Size = Field(32, description="how much memory what was read may take, in megabytes")
+    answer_seconds: Size = Field(
+        60, description="how long a caller waits for an answer; then 503, and the reading goes on for who asks next"
+    )
     organizations_at_once: Count = Field(4, description="how many organizations are read side by side")
     max_cases: Count = Field(50_000, description="how many cases one answer may be made of; more answers 413")
     page_size: Count = Field(200, description="how many cases or settlements the modern API is asked for in one page")

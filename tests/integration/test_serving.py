@@ -17,7 +17,7 @@ import aiohttp
 import pytest
 
 from bridge.app import Environment, load_desks
-from bridge.errors import MappingFault
+from bridge.errors import UnknownProfile
 from bridge.organizations import Directory
 from bridge.sandbox import SandboxOptions, running
 from bridge.server import serve
@@ -124,9 +124,12 @@ async def test_sigterm_answers_held_callers_and_ends(
 
 
 def test_a_profile_that_is_not_there_stops_the_start(make_settings: Callable[..., Settings]) -> None:
-    """The message names folder, profile and both remedies."""
+    """The message names the key, the sender, the profile, the folder with what it holds, and both remedies."""
     settings = make_settings(profile="klingon")
-    with pytest.raises(MappingFault, match=r"no profile klingon; correct `profile` or add the folder"):
+    told = (
+        r"sender\[0\]\.profile \(ERP-1\): there is no profile klingon in .*/mappings, only autocollect, .*; correct it"
+    )
+    with pytest.raises(UnknownProfile, match=told):
         load_desks(settings, Directory(settings))
 
 

@@ -12,7 +12,7 @@ import itertools
 import random
 import sqlite3
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -25,11 +25,13 @@ from structlog.testing import capture_logs
 
 from bridge.batch import Address, Operation, Reference, Verdict
 from bridge.calls import LiveCall
+from bridge.completing import Completer
 from bridge.dispatch import Dispatch
 from bridge.errors import CannotTakeNow, ModernUnreachable
+from bridge.expecting import Expecting
 from bridge.gates import Gates, GateTerms
 from bridge.intake import Intake
-from bridge.journal import Attempt, BatchRecord, Change, Claim, News, Order, StoredBatch
+from bridge.journal import Attempt, BatchRecord, Change, Claim, News, Order, PendingInvoice, StoredBatch
 from bridge.journal.patient import PatientJournal
 from bridge.journal.sqlite import reading
 from bridge.journal.sqlite.applying import apply_changes
@@ -292,6 +294,14 @@ class Process:
         self._fail_now_and_then()
         return find_claims(self.shelf.connection, organization, kind, value)
 
+    async def pending_invoices(self, organization: str, names: Collection[tuple[str, str]]) -> list[PendingInvoice]:
+        self._fail_now_and_then()
+        return reading.list_pending_invoices(self.shelf.connection, organization, names)
+
+    async def invoice_verdicts(self, batch_id: str) -> dict[Address, Verdict]:
+        self._fail_now_and_then()
+        return reading.invoice_verdicts(self.shelf.connection, batch_id)
+
     async def pending_orders(self) -> list[Order]:
         return []
 
@@ -352,7 +362,7 @@ class Simulation:
             chance=self.chance,
         )
         references = References(journal, modern, _access, settle_seconds=self.settle_seconds, clock=loop.time)
-        worker = Worker(patient, submitter, references, max_rows_per_call=50)
+        worker = Worker(patient, submitter, Completer(references, Expecting(journal)), max_rows_per_call=50)
         limits = Limits(10**6, 10**6, 10**6)
         lobby = Lobby(clock=now)
         desks = {"profile": DESK}

@@ -86,6 +86,14 @@ def test_two_payments_of_one_invoice_travel_apart() -> None:
     assert [[row.address.objectindex for row in draft.rows] for draft in drafts] == [[0, 2], [1]]
 
 
+def test_an_invoice_id_is_the_same_in_any_letter_case() -> None:
+    """Results are told apart without regard to letter case, so payments of one invoice travel apart all the same."""
+    drafts = draft_calls([payment(0, "ab-1"), payment(1, "AB-1")], 10)
+    assert [[row.address.objectindex for row in draft.rows] for draft in drafts] == [[0], [1]]
+    lanes = in_sequence(draft_calls([action(0, "ab-1"), action(1, "AB-1")], 500))
+    assert [len(lane) for lane in lanes] == [2]
+
+
 def test_a_case_action_travels_alone_under_its_cases_path() -> None:
     """An operation without a collection takes one row a call, and the ids stand encoded in the path."""
     drafts = draft_calls([action(0, "c/1"), action(1, "c/1")], 500)

@@ -114,7 +114,9 @@ async def list_pending_invoices(
 ) -> list[PendingInvoice]:
     """Return the undecided invoice rows of open batches that go by one of these names."""
     asked = [kind for kind, _ in names], [clean(value) for _, value in names]
-    return [restoring.to_pending_invoice(row) for row in await connection.fetch(_PENDING_INVOICES, organization, *asked)]
+    return [
+        restoring.to_pending_invoice(row) for row in await connection.fetch(_PENDING_INVOICES, organization, *asked)
+    ]
 
 
 async def invoice_verdicts(connection: Connection, batch_id: str) -> dict[Address, Verdict]:

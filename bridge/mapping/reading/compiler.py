@@ -22,17 +22,22 @@ from bridge.shape import Field
 
 Renderer = Callable[[Mapping[str, Any]], dict[str, Any]]
 Notice = Callable[[str], None]
+UnreadNotice = Callable[[str, Iterable[Any]], None]
+"""Takes the field, and what its sources hold."""
 
 _SINGLE = {str: "type({0}) is str and v", int: "type({0}) is int", bool: "type({0}) is bool"}
 
 
 def compile_reading(
-    fields: Iterable[Field], rules: Iterable[ReadRule], title: str, notice: Notice | None = None
+    fields: Iterable[Field], rules: Iterable[ReadRule], title: str, unread: UnreadNotice, notice: Notice | None = None
 ) -> tuple[Renderer, str]:
-    """Return the function and its source; with `notice` it tells the key of every rule that writes a value."""
+    """Return the function and its source; with `notice` it tells the key of every rule that writes a value.
+
+    Without, it tells `unread` of every number that something was sent for and nothing could be made of.
+    """
     writer = _Writer({rule.target: rule for rule in rules}, trace=notice is not None)
     writer.write_function(tuple(fields))
-    return compile_source(writer, "render", title, note=partial(_note, notice or _ignore))
+    return compile_source(writer, "render", title, note=partial(_note, notice or _ignore), unread=unread)
 
 
 def arrays_of(rules: Iterable[ReadRule]) -> dict[str, Path]:
@@ -132,6 +137,9 @@ class _Writer(SourceWriter):
         if rule.way.whole:
             gathered = f"(None if (v := {gathered}) is None else {self._change(rule.way.whole)}(v))"
         gathered = self._noted(rule.key, gathered)
+        if rule.way.is_number and not self._trace:
+            sent = ", ".join(self._read(source, scope) for source in rule.sources)
+            gathered = f"(v if (v := {gathered}) is not None else unread({rule.target!r}, ({sent},)))"
         if rule.default is None:
             return gathered
         default = self._noted(default_key(rule.key), self._value(rule.default))

@@ -11,6 +11,7 @@ from bridge.mapping.reading.compiler import Renderer, compile_reading
 from bridge.mapping.reading.document import SOURCES, ClosedPart, ReadDocument, spell_out_read_rules
 from bridge.mapping.reading.rest import REST, append_rest
 from bridge.mapping.reading.rules import ReadRule, default_key
+from bridge.mapping.reading.unread import Unread
 from bridge.mapping.reading.ways import text_table
 from bridge.mapping.shapes import nest_fields
 from bridge.mapping.tables import describe_code, fold_code
@@ -131,8 +132,9 @@ def build_reading(
 ) -> ReadMapping:
     """Compile a checked document; `rules` by language, with `notice` one that tells which of them write values."""
     shape = Shape(document.objectname, nest_fields(document.fields))
+    unread = Unread(document.objectname).notice
     compiled = {
-        language: compile_reading(shape.fields, spoken, f"{title} {language}".rstrip(), notice)
+        language: compile_reading(shape.fields, spoken, f"{title} {language}".rstrip(), unread, notice)
         for language, spoken in rules.items()
     }
     whole = {

@@ -24,6 +24,9 @@ NOTHING: Mapping[str, Any] = {}
 _MOST_DIGITS = 100
 """JSON knows no limit: 1e999999999 is ten characters there, and a gigabyte when it is written out."""
 _MOST_BITS = 333
+_JSON_NUMBER = re.compile(
+    r"-?(?:0|[1-9][0-9]{0,99})(\.[0-9]{1,100})?([eE][+-]?[0-9]{1,2})?"  # as long as an amount may get
+)
 _WHOLE = re.compile(r"[+-]?[0-9]{1,100}")
 _CANONICAL = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]+)?Z", re.ASCII)
 
@@ -48,6 +51,22 @@ def write_text(value: str | Decimal) -> str | None:
     if isinstance(value, str):
         return value or None
     return as_text(value) if _is_short(value) else None
+
+
+def read_plain_number(value: str | int | Decimal) -> int | Decimal | None:
+    """Read a number, or a text that is nothing else: JSON's spelling of a number, blanks around it, no grouping."""
+    if not isinstance(value, str):
+        return value
+    match = _JSON_NUMBER.fullmatch(value.strip())
+    if match is None:
+        return None
+    return Decimal(match[0]) if match[1] or match[2] else int(match[0])
+
+
+def read_plain_whole(value: str | int) -> int | None:
+    """Read a whole number, or a text that is nothing else."""
+    read = read_plain_number(value)
+    return read if isinstance(read, int) else None
 
 
 def read_amount(value: str | Decimal) -> Decimal | None:

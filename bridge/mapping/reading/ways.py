@@ -18,6 +18,8 @@ from bridge.mapping.reading.values import (
     moment,
     read_amount,
     read_digits,
+    read_plain_number,
+    read_plain_whole,
     read_whole,
     write_text,
 )
@@ -31,20 +33,20 @@ _NUMBER = frozenset({int, Decimal})
 _NUMERAL = _TEXT | _NUMBER
 _TYPES: Mapping[FieldType, frozenset[type]] = {
     FieldType.TEXT: _TEXT,
-    FieldType.DECIMAL: _NUMBER,
-    FieldType.INTEGER: frozenset({int}),
+    FieldType.DECIMAL: _NUMERAL,
+    FieldType.INTEGER: frozenset({str, int}),
     FieldType.BOOLEAN: frozenset({bool}),
     FieldType.DATE: _TEXT,
     FieldType.DATETIME: _TEXT,
 }
 """The JSON values that a source may hold when its field is of this type, and no transform says otherwise."""
 _TAKEN: Mapping[str, frozenset[type]] = {
-    "absolute": _NUMBER,
+    "absolute": _NUMERAL,
     "decimal": _NUMERAL,
     "digits": frozenset({str, int}),
     "integer": _NUMERAL,
     "join": _NUMERAL,
-    "negate": _NUMBER,
+    "negate": _NUMERAL,
     "table": frozenset({str, int, bool}),
     "text": _NUMERAL,
 }
@@ -72,6 +74,8 @@ _PLAIN: dict[str, tuple[Kind, Change]] = {
     "trim": (Kind.TEXT, trim),
     "upper": (Kind.TEXT, str.upper),
 }
+_PLAINLY: Mapping[FieldType, Change] = {FieldType.DECIMAL: read_plain_number, FieldType.INTEGER: read_plain_whole}
+"""How a number is read that may be written as a text, by the type of its field."""
 _TEMPORAL: dict[str, tuple[Kind, Callable[..., str | None]]] = {
     "date": (Kind.DATE, calendar_date),
     "date-time": (Kind.INSTANT, moment),
@@ -90,6 +94,8 @@ class Way:
     """Between joined sources; None: the first source that something is left of."""
     whole: tuple[Change, ...] = ()
     """What is done to the value that the sources have together."""
+    is_number: bool = False
+    """Whether it ends in a number that was sent, so that somebody should hear of one that cannot be read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,8 +149,12 @@ class _Guide:
         if self._kind is not None and self._kind not in _FITS[self._field]:
             raise Misfit(f"gives {self._kind}, but the field is {self._field}; change the transforms or the type")
         types = self._take()
+        if self._first in {"absolute", "negate"}:
+            each = (read_plain_number, *each)
+        elif not self._first and self._field in _PLAINLY:
+            each = (_PLAINLY[self._field],)
         if separator is None:  # the first source that something is left of, after everything
-            return Way(types, (*each, *whole, *last))
+            return Way(types, (*each, *whole, *last), is_number=self._is_number)
         return Way(types, each, separator, (*whole, *last))
 
     def _split(self) -> tuple[tuple[ReadTransform, ...], ReadTransform | None, tuple[ReadTransform, ...]]:
@@ -162,14 +172,24 @@ class _Guide:
             return transforms, None, ()
         return transforms[: places[0]], transforms[places[0]], transforms[places[0] + 1 :]
 
+    @property
+    def _is_number(self) -> bool:
+        """Tell whether the field is a number that was sent, not one that stands for a code."""
+        coded = any(isinstance(one, LookUp | Words) for one in self._part.transform)
+        return self._field in {FieldType.DECIMAL, FieldType.INTEGER} and not coded
+
+    @property
+    def _first(self) -> str:
+        """Return the name of the transform that a source's value meets first; empty if there is none."""
+        return next((one.name for one in self._part.transform if one.name != "first-of"), "")
+
     def _take(self) -> frozenset[type]:
-        names = [one.name for one in self._part.transform if one.name != "first-of"]
-        if not names:
+        if not self._first:
             return _TYPES[self._field]
         first = next(one for one in self._part.transform if one.name != "first-of")
         if isinstance(first, LookUp) and self._around.document.table[first.table].unmapped == "keep":
             return _TEXT
-        return _TAKEN.get(names[0], _TEXT)
+        return _TAKEN.get(self._first, _TEXT)
 
     def _read_moment(self) -> tuple[Change, ...]:
         """Return what a text needs to become the date or date-time that the field is."""

@@ -39,6 +39,18 @@ def test_serve_cannot_listen(run: Run, configure: Callable[..., Path], taken_por
     assert "Traceback" not in ran.err
 
 
+def test_serve_with_an_unknown_profile(run: Run, configure: Callable[..., Path]) -> None:
+    """The fault is told like any other of the configuration: file, key, sender, remedy."""
+    config = configure()
+    config.write_text(config.read_text().replace('profile = "autocollect"', 'profile = "klingon"'))
+    ran = run("serve", "-c", config)
+    assert (ran.code, ran.out) == (1, "")
+    assert f"{config}: sender[0].profile (" in ran.err
+    assert "there is no profile klingon in " in ran.err
+    assert "correct it, or add the folder" in ran.err
+    assert "Traceback" not in ran.err
+
+
 def test_other_os_errors_stay(monkeypatch: pytest.MonkeyPatch, config: Path) -> None:
     """An error of the operating system that is not about listening is not explained away."""
 

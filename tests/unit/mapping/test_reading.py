@@ -55,10 +55,8 @@ def test_what_fits_stays_as_it_is(read: Callable[..., Any], field: str, value: A
         ("text", ""),
         ("text", {}),
         ("text", ["x"]),
-        ("decimal", "7"),
         ("decimal", True),
         ("decimal", 1.5),
-        ("integer", "7"),
         ("integer", Decimal(7)),
         ("integer", False),
         ("boolean", 1),
@@ -288,7 +286,7 @@ def test_arrays_and_objects(reading_of: Load) -> None:
     case = {
         "id": "C",
         "list": [
-            {"n": 1, "tags": ["a", 2, None, "b"], "inner": [{"v": BIG}, {"v": "1"}]},
+            {"n": 1, "tags": ["a", 2, None, "b"], "inner": [{"v": BIG}, {"v": "one"}]},
             "no object",
             {"inner": {"v": 1}, "tags": "a"},
         ],

@@ -213,6 +213,22 @@ def test_a_failed_batch_without_entries_refuses_every_row() -> None:
     assert len(found.outcomes) == 2
 
 
+@pytest.mark.parametrize("status", ["FAILED", "PARTIAL"])
+def test_a_plain_text_among_the_failures_is_about_the_only_row(status: str) -> None:
+    """A call of one row that failed is refused in those words; of several rows nobody knows whom a text is about."""
+    for rows in (invoices(1), payments(1), actions(1)):
+        (outcome,) = correlate(rows, finished(status, (), [" closed period ", None, ""])).outcomes.values()
+        assert (outcome.verdict, outcome.message) == (Verdict.REFUSED, "closed period")
+    several = correlate(payments(2), finished(status, (), ["closed period"]))
+    assert "closed period" not in {outcome.message for outcome in several.outcomes.values()}
+    assert verdicts(correlate(payments(1), finished(status, [{"index": 0}], ["closed period"]))) == {0: "accepted"}
+
+
+def test_a_plain_text_beside_a_success_refuses_nothing() -> None:
+    """Money may have moved: a remark does not turn SUCCESS into a refusal."""
+    assert verdicts(correlate(payments(1), finished("SUCCESS", (), ["a remark"]))) == {0: "accepted"}
+
+
 def test_a_successful_batch_without_entries_accepts_what_cannot_be_looked_up() -> None:
     """SUCCESS that mentions no row accepts payments and actions; invoices are left to be looked up."""
     assert verdicts(correlate(payments(2), finished("SUCCESS"))) == {0: "accepted", 1: "accepted"}

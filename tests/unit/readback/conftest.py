@@ -18,7 +18,7 @@ from bridge.errors import CannotTakeNow
 from bridge.journal import CaseEvent, Claim, LearnClaims, NumberedSettlement, RegisterSettlements
 from bridge.modern.tokens import Access
 from bridge.organizations import Directory
-from bridge.readback import Question, Readback, ReadingTerms
+from bridge.readback import Account, Question, Readback, ReadingTerms
 from bridge.senders import Sender
 from bridge.settings import Settings
 from bridge.settings.sources import Sources
@@ -215,10 +215,14 @@ class Place:
     looks: Counter[tuple[str, str]]
     now: list[float]
 
+    async def ask_for_bytes(self, sender: str = "ERP-1", **question: Any) -> tuple[bytes, Account]:
+        """Return the answer as it is sent."""
+        account = await self.readback.answer(_sender(sender), Question(**question))
+        return b"".join(map(bytes, account.pieces)), account
+
     async def ask(self, sender: str = "ERP-1", **question: Any) -> dict[str, Any]:
         """Return the decoded answer; amounts as Decimal."""
-        account = await self.readback.answer(_sender(sender), Question(**question))
-        body = b"".join(map(bytes, account.pieces))
+        body, account = await self.ask_for_bytes(sender, **question)
         assert len(body) == account.length
         answer: dict[str, Any] = json.loads(body, parse_float=Decimal)
         assert (answer.pop("batchid"), answer.pop("offline")) == (None, False)

@@ -432,3 +432,50 @@ async def test_much_that_is_new_is_taught_in_lots(
     await place.ask()
 
     assert lots == [4, 4, 1]
+
+
+async def test_a_caller_is_not_kept_waiting_longer_than_agreed(make_place: Any, case: Make, org_a: str) -> None:
+    """It is told to come again; the reading goes on meanwhile, and is what the next call is answered with."""
+    place = make_place(answer_seconds=0.01, cache_seconds=0)
+    place.lists.cases_of[org_a] = [case(1)]
+    place.lists.settlements_of[org_a] = [{"settlementId": "a"}]
+    place.lists.gate = asyncio.Event()
+
+    for _ in range(2):
+        with pytest.raises(NoAnswer, match="the reading goes on, send the same call again") as late:
+            await place.ask()
+        assert (late.value.status, late.value.retry_after_seconds) == (503, 10)
+
+    reads = dict(place.lists.reads)
+    assert set(reads.values()) == {1}
+    place.lists.gate.set()
+    await asyncio.gather(*(task for task in asyncio.all_tasks() if task is not asyncio.current_task()))
+    place.now[0] += 1000
+    assert len((await place.ask())["settlement"]) == 1
+    assert dict(place.lists.reads) == reads
+
+
+async def test_a_time_out_of_something_else_is_not_mistaken(place: Any) -> None:
+    """Only the caller's own time counts as too long."""
+    place.lists.fail_after = {"cases": (0, TimeoutError())}
+
+    with pytest.raises(TimeoutError):
+        await place.ask()
+
+
+@pytest.mark.parametrize(
+    ("amount", "written"),
+    [("1E+3", b"1000"), ("1E-7", b"0.0000001"), ("1.50", b"1.50"), ("-2.5E+1", b"-25"), ("1E+999999", b"1E+999999")],
+)
+async def test_amounts_are_written_plainly(
+    place: Any, case: Make, inner: Make, org_a: str, amount: str, written: bytes
+) -> None:
+    """Not every ERP reads exponents; only what would be megabytes of zeros keeps its own. Texts stay as they are."""
+    place.lists.cases_of[org_a] = [case(1, inner(1, remainingAmount=Decimal(amount), note="1E+3"))]
+    place.lists.settlements_of[org_a] = [{"settlementId": "E-1", "amounts": [{"of": Decimal(amount)}]}]
+
+    body, _ = await place.ask_for_bytes()
+
+    assert b'"remainingAmount":' + written + b"," in body
+    assert b'"amounts":[{"of":' + written + b"}]" in body
+    assert b'"note":"1E+3"' in body

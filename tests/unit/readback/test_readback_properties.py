@@ -21,6 +21,8 @@ OWNERS = {
 }
 """The first sign of each organization a sender may read; everything in that organization is named by it."""
 NAMES = ["case", "cust", "erp", "F", "set"]
+OF = {"a": ["984842252", "971274190"], "b": ["914594685"]}
+"""The creditors of two organizations."""
 CREDITORS = ["984842252", "971274190", "914594685", "0"]
 
 values = st.one_of(
@@ -51,6 +53,7 @@ def fill(place: Any, organizations: list[str]) -> None:
                 "caseId": f"{mark}case-{n}",
                 "caseNumber": n,  # the same in every organization
                 "closedAt": "2024-01-01" if n == 2 else None,
+                "creditorNumber": OF["a"][n % 2] if mark == "3" else "",
                 "invoices": [{"invoiceId": f"{mark}i-{n}", "uniqueSourceInvoiceId": f"{mark}erp-{n}", "owner": mark}],
                 "debtors": [{"customerNumber": f"{mark}cust-{n}"}],
                 "owner": mark,
@@ -102,6 +105,9 @@ async def test_a_sender_never_sees_what_is_not_its_own(make_place: Any, asked: A
             assert entry["case"].get("owner", entry["invoice"].get("owner")) in OWNERS[sender]
             assert entry["creditor"]["organization"][0] in OWNERS[sender]
         assert {one["settlement"]["owner"] for one in answer["settlement"]} <= OWNERS[sender]
+        if creditorid := question.get("creditorid"):
+            unknown = {None} if question.get("customerref") or question.get("ledgerref") else set()
+            assert {one["creditor"]["idnumber"] for one in answer["settlement"]} <= {creditorid} | unknown
         assert {one["creditor"]["organization"][0] for one in answer["creditor"]} <= OWNERS[sender]
         strangers = {"3", "7", "9"} - OWNERS[sender]
         text = json.dumps(answer, default=str)
@@ -124,12 +130,13 @@ steps = st.lists(
 class Connector:
     """Keeps the highest settlement id it was told and asks again, now this replica and now that."""
 
-    def __init__(self, replicas: list[Any], organizations: dict[str, str]) -> None:
+    def __init__(self, replicas: list[Any], organizations: dict[str, str], creditorid: str = "") -> None:
         self._replicas = replicas
         self._lists = replicas[0].lists
         self._organizations = organizations
         self._hidden: list[tuple[str, dict[str, Any]]] = []
         self._names = iter(range(9999, 0, -1))  # they run against the order of arrival
+        self._creditorid = creditorid
         self.got: Counter[str] = Counter()
         self.mark = ""
 
@@ -144,7 +151,7 @@ class Connector:
         shelf.insert(place % (len(shelf) + 1), entry)
 
     async def poll(self, number: int, twice: bool) -> None:
-        asking = [self._replicas[number].ask("ERP-2", lastsettlementid=self.mark)]
+        asking = [self._replicas[number].ask("ERP-2", lastsettlementid=self.mark, creditorid=self._creditorid)]
         if twice:  # the other replica scans at the same time, for somebody else
             asking.append(self._replicas[1 - number].ask("ERP-2"))
         answer, *_ = await asyncio.gather(*asking)
@@ -152,7 +159,8 @@ class Connector:
         numbers = [one["number"] for one in answer["settlement"]]
         assert numbers == sorted(set(numbers))
         self.mark = max([self.mark, *numbers])
-        assert not numbers or answer["creditor"][0]["creditor"]["lastsettlementid"] == numbers[-1]
+        told_to = answer["creditor"][0]["creditor"]["lastsettlementid"] or ""
+        assert not numbers or (told_to >= numbers[-1] if self._creditorid else told_to == numbers[-1])
 
     async def scan(self, number: int, _: int) -> None:
         """Have somebody else ask, after the organizations changed."""
@@ -175,18 +183,32 @@ class Connector:
             replica.now[0] += min(seconds, 0.5) if self._hidden else seconds
 
 
-@given(steps=steps, between=st.lists(st.tuples(st.sampled_from("ab"), st.integers(0, 3)), max_size=10))
-@SAME_FIXTURES
-async def test_a_connector_that_keeps_the_highest_id_gets_each_settlement_once(
-    make_place: Any, org_a: str, org_b: str, steps: Any, between: Any
-) -> None:
-    """Settlements arrive at any time, between two pages too, out of order, on one date; two replicas scan at once.
+class Household(Connector):
+    """One connector for each creditor; settlements do not say whose they are, their cases do."""
 
-    A list may leave a settlement out for a while that it has shown before.
-    """
-    replicas = [make_place()]
-    replicas.append(make_place(replicas[0].lists, replicas[0].journal))
-    connector = Connector(replicas, {"a": org_a, "b": org_b})
+    def __init__(self, replicas: list[Any], organizations: dict[str, str]) -> None:
+        super().__init__(replicas, organizations)
+        self.members = {creditor: Connector(replicas, organizations, creditor) for creditor in OF["a"] + OF["b"]}
+        self.due: dict[str, Counter[str]] = {creditor: Counter() for creditor in self.members}
+
+    def arrive(self, where: str, place: int) -> None:
+        organization = self._organizations[where]
+        name = next(self._names)
+        creditor = OF[where][name % 3 % len(OF[where])]
+        case = {"caseId": f"c{name}", "caseNumber": name, "creditorNumber": creditor}
+        closed = {"closedAt": "2024-02-02"} if name % 2 else {}
+        self._lists.cases_of.setdefault(organization, []).insert(0, case | closed)
+        shelf = self._lists.settlements_of.setdefault(organization, [])
+        shelf.insert(place % (len(shelf) + 1), {"settlementId": f"s{name}", "caseNumber": str(name)})
+        self.due[creditor][f"s{name}"] += 1
+
+    async def poll(self, number: int, twice: bool) -> None:
+        for place, member in enumerate(self.members.values()):
+            await member.poll((number + place) % 2, twice)
+
+
+async def _live_through(connector: Connector, replicas: list[Any], steps: Any, between: Any) -> None:
+    """Let things happen, some of them between two pages, and have everything told in the end."""
     arrivals = iter(between)
 
     def between_pages(kind: str, organization: str, page: int) -> None:
@@ -203,4 +225,33 @@ async def test_a_connector_that_keeps_the_highest_id_gets_each_settlement_once(
         connector.wait(31)
         await connector.poll(number, False)
 
+
+@given(steps=steps, between=st.lists(st.tuples(st.sampled_from("ab"), st.integers(0, 3)), max_size=10))
+@SAME_FIXTURES
+async def test_a_connector_that_keeps_the_highest_id_gets_each_settlement_once(
+    make_place: Any, org_a: str, org_b: str, steps: Any, between: Any
+) -> None:
+    """Settlements arrive at any time, between two pages too, out of order, on one date; two replicas scan at once.
+
+    A list may leave a settlement out for a while that it has shown before.
+    """
+    replicas = [make_place()]
+    replicas.append(make_place(replicas[0].lists, replicas[0].journal))
+    connector = Connector(replicas, {"a": org_a, "b": org_b})
+    await _live_through(connector, replicas, steps, between)
+
     assert connector.got == connector.everything
+
+
+@given(steps=steps, between=st.lists(st.tuples(st.sampled_from("ab"), st.integers(0, 3)), max_size=10))
+@SAME_FIXTURES
+async def test_connectors_that_ask_by_creditor_get_each_settlement_once_together(
+    make_place: Any, org_a: str, org_b: str, steps: Any, between: Any
+) -> None:
+    """Each gets those of its creditor's cases, open or closed; those of others do not hold up its mark."""
+    replicas = [make_place()]
+    replicas.append(make_place(replicas[0].lists, replicas[0].journal))
+    household = Household(replicas, {"a": org_a, "b": org_b})
+    await _live_through(household, replicas, steps, between)
+
+    assert {creditor: member.got for creditor, member in household.members.items()} == household.due

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
 import structlog
 
-from bridge.errors import ModernUnreachable, NoAnswer, UnreadableQuestion
+from bridge.errors import NoAnswer, UnreadableQuestion
 from bridge.journal import Claim, NumberedSettlement
 
 
@@ -196,10 +197,115 @@ async def test_one_mark_serves_several_organizations(place: Any, org_a: str, org
 
 
 async def test_a_settlement_without_an_id_cannot_be_told(place: Any, org_a: str) -> None:
-    """Left out it would be lost, told it might be told twice."""
-    place.lists.settlements_of[org_a] = [{"caseNumber": "1"}]
+    """Left out it would be lost, told it might be told twice; the message says which one, and no more of it."""
+    place.lists.settlements_of[org_a] = [
+        settlement("a"),
+        {"caseNumber": 17, "customerReference": "Kari"},
+    ]
 
-    with pytest.raises(NoAnswer) as refused:
+    with pytest.raises(
+        NoAnswer, match=f"settlement 2 in .* {org_a}, of case 17, has neither settlementId nor id"
+    ) as it:
         await place.ask()
 
-    assert isinstance(refused.value.__cause__, ModernUnreachable)
+    assert (it.value.status, it.value.retry_after_seconds) == (503, 60)
+    assert "Kari" not in str(it.value)
+    place.lists.settlements_of[org_a] = [{"caseNumber": "Kari"}]
+    with pytest.raises(NoAnswer, match=f"settlement 1 in .* {org_a} has neither"):
+        await place.ask()
+
+
+def shared(case: Any, number: int, creditor: str, **fields: Any) -> dict[str, Any]:
+    made: dict[str, Any] = case(number, creditorNumber=creditor, **fields)
+    return made
+
+
+async def test_a_settlement_is_of_the_creditor_of_its_case(place: Any, case: Any, org_a: str) -> None:
+    """By invoice, case or invoice number, of closed cases as well; those of others do not hold the mark up."""
+    first, second = "984842252", "971274190"
+    place.lists.cases_of[org_a] = [
+        shared(case, 1, first),
+        shared(case, 2, second, closedAt="2024-01-01"),
+        shared(case, 3, first, status="CLOSED"),
+    ]
+    place.lists.settlements_of[org_a] = [
+        settlement("a", caseNumber="1"),
+        settlement("b", caseNumber=2),
+        settlement("c", invoiceNumber="F3"),
+        settlement("d", invoiceId="invoice-2", caseNumber="1"),
+    ]
+
+    answers = {creditor: await place.ask(creditorid=creditor) for creditor in (first, second)}
+
+    assert [name for _, name in told(answers[first])] == ["a", "c"]
+    assert [name for _, name in told(answers[second])] == ["b", "d"]
+    assert [marks(answer) for answer in answers.values()] == [["000000000004"]] * 2
+    both = await place.ask()
+    assert [one["creditor"]["idnumber"] for one in both["settlement"]] == [first, second, first, second]
+    narrowed = await place.ask(creditorid=second, customerref="customer-1")
+    assert narrowed["settlement"] == []
+
+
+async def test_a_settlement_is_of_the_creditor_of_its_claim(place: Any, case: Any, org_a: str) -> None:
+    """The cross-reference knows the case of an invoice that the case does not list (any more)."""
+    place.lists.cases_of[org_a] = [shared(case, 1, "984842252"), shared(case, 2, "971274190")]
+    place.journal.known[org_a, "old"] = Claim(org_a, invoice_id="old", case_number="2")
+    place.lists.settlements_of[org_a] = [settlement("a", invoiceId="old"), settlement("b", invoiceId="unheard of")]
+
+    assert [name for _, name in told(await place.ask(creditorid="984842252"))] == ["b"]
+    assert [name for _, name in told(await place.ask(creditorid="971274190"))] == ["a", "b"]
+
+
+async def test_a_name_of_two_creditors_says_nothing(place: Any, case: Any, inner: Any, org_a: str) -> None:
+    """Two creditors may number their invoices alike; the next best name decides, or none."""
+    place.lists.cases_of[org_a] = [
+        shared(case, 1, "984842252", invoices=[inner(1, invoiceNumber="F")]),
+        shared(case, 2, "971274190", invoices=[inner(2, invoiceNumber="F")]),
+    ]
+    place.lists.settlements_of[org_a] = [
+        settlement("both", invoiceNumber="F"),
+        settlement("second", caseNumber="2", invoiceNumber="F"),
+    ]
+
+    assert [name for _, name in told(await place.ask(creditorid="984842252"))] == ["both"]
+    assert [name for _, name in told(await place.ask(creditorid="971274190"))] == ["both", "second"]
+
+
+async def test_a_settlement_newer_than_the_cases_read_has_them_read_again(place: Any, case: Any, org_a: str) -> None:
+    """Else it would be told to every creditor; once only, if its case does not turn up."""
+    place.lists.cases_of[org_a] = [shared(case, 1, "984842252")]
+    await place.ask(creditorid="984842252")
+    place.lists.cases_of[org_a].append(shared(case, 2, "971274190"))
+    place.journal.numbers = [NumberedSettlement(1, org_a, "a", ""), NumberedSettlement(2, org_a, "x", "")]
+    place.lists.settlements_of[org_a] = [settlement("a", caseNumber="2"), settlement("x", caseNumber="3")]
+    reads = place.lists.reads["cases"]
+
+    assert [name for _, name in told(await place.ask(creditorid="984842252"))] == ["x"]
+    assert place.lists.reads["cases"] == reads + 1
+    assert [name for _, name in told(await place.ask(creditorid="984842252"))] == ["x"]
+    assert place.lists.reads["cases"] == reads + 1
+
+
+async def test_cases_that_are_read_again_slowly_are_read_once(make_place: Any, case: Any, org_a: str) -> None:
+    """A caller that is told to come again does not find them too old once more."""
+    place = make_place(answer_seconds=0.02, cache_seconds=0)
+    place.lists.cases_of[org_a] = [shared(case, number, "984842252") for number in (1, 2, 3)]
+    place.lists.settlements_of[org_a] = [settlement("a", caseNumber="4")]
+    place.lists.gate = asyncio.Event()
+    place.lists.gate.set()
+
+    def stop_second_read(kind: str, _: str, page: int) -> None:
+        if (kind, page, place.lists.reads["cases"]) == ("cases", 0, 2):
+            place.lists.gate.clear()
+
+    place.lists.on_page = stop_second_read
+    with pytest.raises(NoAnswer):
+        await place.ask(creditorid="984842252")
+    place.lists.gate.set()
+    await asyncio.gather(*(task for task in asyncio.all_tasks() if task is not asyncio.current_task()))
+
+    assert [name for _, name in told(await place.ask(creditorid="984842252"))] == ["a"]
+    assert place.lists.reads["cases"] == 2
+    place.readback.forget(org_a)
+    await place.ask(creditorid="984842252")
+    assert place.lists.reads["cases"] == 3

@@ -22,14 +22,18 @@ class Thing:
 class Desk:
     """A shelf, its clock, and loads that wait until they are let go."""
 
-    def __init__(self, max_bytes: int = 100, seconds: float = 30.0) -> None:
+    def __init__(self, max_bytes: int = 100, seconds: float = 30.0, grace_seconds: float = 60.0) -> None:
         self.now = 0.0
         self.looks: list[str] = []
         self.loads = 0
         self.gate = asyncio.Event()
         self.gate.set()
         self.shelf = Shelf(
-            max_bytes=max_bytes, seconds=seconds, clock=self.tick, notice=lambda kind, result: self.looks.append(result)
+            max_bytes=max_bytes,
+            seconds=seconds,
+            clock=self.tick,
+            notice=lambda kind, result: self.looks.append(result),
+            grace_seconds=grace_seconds,
         )
 
     def tick(self) -> float:
@@ -162,3 +166,41 @@ async def test_closing_stops_what_is_under_way() -> None:
 
     with pytest.raises(asyncio.CancelledError):
         await asking
+
+
+async def test_a_read_that_somebody_gave_up_waiting_for_is_there_for_the_next() -> None:
+    """However old it is by then, or too large to be kept; not after a change."""
+    desk = Desk(max_bytes=5, seconds=0)
+
+    async def give_up() -> None:
+        desk.gate.clear()
+        loads = desk.loads
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0):
+                await desk.get()
+        await until(lambda: desk.loads > loads)
+        desk.gate.set()
+        desk.now += 1000
+        await asyncio.sleep(0)
+
+    await give_up()
+    assert [(await desk.get()).name, (await desk.get()).name] == ["a1", "a1"]
+    desk.shelf.forget("a")
+    assert (await desk.get()).name == "a2"
+    await give_up()
+    assert (await desk.get(since=desk.now)).name == "a4"
+
+
+async def test_what_nobody_asks_for_again_is_dropped() -> None:
+    """The memory is given back; a newer read in its place stays."""
+    desk = Desk(seconds=0, grace_seconds=0)
+    desk.gate.clear()
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0):
+            await desk.get()
+    desk.gate.set()
+    await until(lambda: desk.loads)
+    for _ in range(10):
+        await asyncio.sleep(0)
+
+    assert (await desk.get()).name == "a2"
