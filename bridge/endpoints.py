@@ -106,7 +106,9 @@ class Endpoints:
         try:
             account = await self._readback.answer(sender, question)
         except BridgeError as failure:
-            log.warning(Event.READ_FAILED, sender=sender.id, why=str(failure))
+            # the caller is told what to do, the operator what happened
+            cause = failure.__cause__ if isinstance(failure.__cause__, BridgeError) else failure
+            log.warning(Event.READ_FAILED, sender=sender.id, why=str(cause))
             raise
         log.info(Event.READ_ANSWERED, sender=sender.id, cases=account.cases, settlements=account.settlements)
         return await _send(request, account)

@@ -30,6 +30,10 @@ NOTHING_HERE = (
 )
 
 
+READING = frozenset({"GET", "HEAD", "OPTIONS"})
+"""Methods of calls that cannot take anything."""
+
+
 def refusal(status: int, message: str, headers: dict[str, str] | None = None) -> web.Response:
     """Return an answer about the whole request, in the legacy shape."""
     return web.Response(
@@ -50,7 +54,8 @@ def answer_errors() -> Middleware:
             return refusal(error.status, _explain(request, error), _allowed(error))
         except Exception:
             log.exception(Event.UNEXPECTED, route=_route(request))
-            return refusal(500, "the bridge failed on this request: nothing is known to be taken; send the same again")
+            taken = "" if request.method in READING else ": nothing is known to be taken"
+            return refusal(500, f"the bridge failed on this request{taken}; send the same again")
 
     return middleware
 

@@ -48,7 +48,9 @@ def import_claims(config: Path, path: Path, typed: str | None, charset: str, *, 
         raise
     seconds = time.monotonic() - began
     rate = checked.rows / max(seconds, 0.001)
-    screen.say(good(f"{path}: {_count(checked)} imported in {seconds:.1f} s, {rate:,.0f}/s"))
+    screen.say(
+        good(f"{path}: {_count(checked)} imported in {seconds:.1f} s, {rate:,.0f}/s; what was known stays as it was")
+    )
     return True
 
 

@@ -85,9 +85,8 @@ async def _read(rebuilder: Rebuilder, total: Sum, advance: Advance, *, from_star
 def _conclude(screen: Screen, total: Sum, seconds: float) -> None:
     earlier = f" ({total.in_all:,} with what was read before)" if total.in_all != total.read else ""
     rate = total.read / max(seconds, 0.001)
-    screen.say(
-        good(f"{total.read:,} claims read{earlier}, {total.new:,} of them new, in {seconds:.1f} s: {rate:,.0f}/s")
-    )
+    count = "one claim" if total.read == 1 else f"{total.read:,} claims"
+    screen.say(good(f"{count} read{earlier}, {total.new:,} of them new, in {seconds:.1f} s: {rate:,.0f}/s"))
     if total.left_out:
         screen.say(waiting(f"{total.left_out:,} entries name no invoice by an id, and were left out."))
 

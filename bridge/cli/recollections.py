@@ -48,11 +48,12 @@ def show_recollection(screen: Screen, told: Recollection) -> None:
     screen.heading(f"The ERP gets: HTTP {told.status}, after {told.seconds:.2f} s")
     reply = _decode_exactly(told.reply)
     screen.data(_encode_exactly(_without_nulls(reply)))
-    fields = list(_fields(reply))
-    nulls = sum(value is None for value in fields)
-    screen.say(
-        quiet(f"  left out here: {nulls} of {len(fields)} fields, null because the modern system does not say them")
-    )
+    if told.status == 200:
+        fields = list(_fields(reply))
+        nulls = sum(value is None for value in fields)
+        screen.say(
+            quiet(f"  left out here: {nulls} of {len(fields)} fields, null because the modern system does not say them")
+        )
     screen.say()
     if told.is_complete:
         screen.say(good("the claim came back, with what was paid on it and the settlement of that"))

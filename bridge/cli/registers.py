@@ -46,7 +46,8 @@ def list_creditors(config: Path, *, paste: bool, as_json: bool) -> None:
     if as_json:
         print_json([_creditor_json(one) for one in creditors])
     elif paste:
-        print("\n".join(_blocks(strangers)), end="")
+        for line in list(_blocks(strangers))[1:]:  # without the empty line that parts them from what stands before
+            print(line)
     else:
         _write_creditors(Screen(), creditors, strangers)
 
