@@ -126,9 +126,8 @@ class References:
     async def resolve(self, access: Access, reference: Reference, *, again: bool = False) -> Claim:
         """Return the claim with the id the reference asks for (`invoice_id`, or `case_id` for a case).
 
-        `again`: the modern system was asked just now, only the cross-reference may know more.
-        Raises NoSuchClaim when nothing answers to the names, RowRefused when more than one claim does;
-        ModernUnreachable when the modern system cannot be asked now.
+        `again`: the modern system was asked just now. Raises NoSuchClaim when nothing answers to the names, RowRefused
+        when more than one claim does; ModernUnreachable when the modern system cannot be asked now.
         """
         claim = await self._in_books(access, reference) or (None if again else await self._in_modern(access, reference))
         if claim is None:

@@ -96,6 +96,24 @@ async def test_a_webhook_at_the_replica_that_does_not_wait_wakes_the_one_that_do
         assert not site.bridges[0].events("webhook_received")
 
 
+async def test_a_payment_waits_for_an_invoice_at_the_other_replica(
+    open_site: Any, invoice: Invoice, wait_until: Any
+) -> None:
+    """It goes out when the invoice's batch has ended there, not up to half a minute later."""
+    async with open_site(replicas=2) as site:
+        site.sandbox.play({"behaviour": {"finish_after_polls": 1_000_000, "lists_lag_seconds": 3}})
+        first, other = site.bridges
+        await site.post({"batchid": "a", "offline": True, "invoice": [invoice("1")]}, first)
+        paying = asyncio.create_task(site.post({"payment": [{"invoiceNumber": "1", "amount": 5}]}, other))
+        await wait_until(lambda: other.events("rows_waiting"), "the payment waits")
+        await asyncio.sleep(1.7)  # the first looks are over, the next one is two seconds away
+        assert not paying.done()
+        site.sandbox.play({})
+        site.release()
+        reply = await asyncio.wait_for(paying, PROMPTLY_SECONDS)
+        assert reply.states == {("payment", 0): "OK"}
+
+
 @pytest.mark.parametrize("owner", [0, 1])
 async def test_an_operator_settles_a_row_whichever_replica_works_it(
     open_site: Any, invoice: Invoice, owner: int
