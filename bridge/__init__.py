@@ -19,4 +19,4 @@ carries out operators' `orders`. `app` puts everything together, `server` runs i
 API and imports nothing of the rest.
 """
 
-__version__ = "0.2.0"
+__version__ = "0.3.0"

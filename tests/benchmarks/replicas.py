@@ -57,9 +57,22 @@ class Cost:
 
 
 def measure() -> Iterator[Figure]:
-    """Measure batches of one row from many callers: one replica alone and two side by side, in turn."""
-    alone, two = [], []
-    with keep_core() as cores, postgres() as server, ExitStack() as stack:
+    """Measure batches of one row from many callers: one replica alone, then one and two side by side, in turn.
+
+    Alone it has a core to itself. Side by side everything runs wherever there is room: two replicas that share a core
+    would pay for taking turns on it, and with a core each the second one would have a core more.
+    """
+    with keep_core() as cores:
+        alone, _ = _run(cores, side_by_side=False)
+    yield from _judge_cost(alone, cores)
+    yield _judge_ratio(*_run(Cores(), side_by_side=True))
+
+
+def _run(cores: Cores, *, side_by_side: bool) -> tuple[list[Cost], list[Cost]]:
+    """Return the costs of one replica, and of two where wanted, each round beside the other."""
+    alone: list[Cost] = []
+    two: list[Cost] = []
+    with postgres() as server, ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bridge-bench-")))
         log = stack.enter_context((folder / "stderr.log").open("w+"))
         sandbox, *ports = free_ports(3)
@@ -73,10 +86,11 @@ def measure() -> Iterator[Figure]:
         wait_for_ping(ports[0])
         for _ in range(ROUNDS):
             alone.append(_measure(server, bridges))
-            with stopping(cores.give(serve(second, log))) as process:
-                wait_for_ping(ports[1])
-                two.append(_measure(server, bridges | {ports[1]: process.pid}))
-    yield from _judge(alone, two, cores)
+            if side_by_side:
+                with stopping(serve(second, log)) as process:
+                    wait_for_ping(ports[1])
+                    two.append(_measure(server, bridges | {ports[1]: process.pid}))
+    return alone, two
 
 
 def _measure(server: Server, bridges: dict[int, int]) -> Cost:
@@ -90,17 +104,23 @@ def _measure(server: Server, bridges: dict[int, int]) -> Cost:
     return Cost(ours, its, BATCHES / told["seconds"])
 
 
-def _judge(alone: list[Cost], two: list[Cost], cores: Cores) -> Iterator[Figure]:
-    where = "bridges on one core, all else on the others" if cores.kept else cores.note
-
-    def note(costs: list[Cost]) -> str:
-        bridges, server = median(cost.bridges for cost in costs), median(cost.server for cost in costs)
-        rate = median(cost.rate for cost in costs)
-        return f"bridge {bridges:.2f}, server {server:.2f}; {where}; {rate:.0f} batches a second"
-
-    cost = median(cost.total for cost in alone)
+def _judge_cost(alone: list[Cost], cores: Cores) -> Iterator[Figure]:
+    where = "bridge on one core, all else on the others" if cores.kept else cores.note
     yield Figure(
-        f"CPU of bridge and PostgreSQL: {CALLERS} callers, one row a batch", cost, "ms a batch", 3, note=note(alone)
+        f"CPU of bridge and PostgreSQL: {CALLERS} callers, one row a batch",
+        median(cost.total for cost in alone),
+        "ms a batch",
+        3,
+        note=f"{_describe(alone)}; {where}",
     )
+
+
+def _judge_ratio(alone: list[Cost], two: list[Cost]) -> Figure:
     ratio = median(b.total / a.total for a, b in zip(alone, two, strict=True))
-    yield Figure("… two replicas against one", ratio, "× the cost", 1.15, note=note(two))
+    note = f"{_describe(two)}; one beside them: {_describe(alone)}; {Cores().note}"
+    return Figure("… two replicas against one", ratio, "× the cost", 1.15, note=note)
+
+
+def _describe(costs: list[Cost]) -> str:
+    bridges, server = median(cost.bridges for cost in costs), median(cost.server for cost in costs)
+    return f"bridge {bridges:.2f}, server {server:.2f}, {median(cost.rate for cost in costs):.0f} batches a second"
