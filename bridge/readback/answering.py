@@ -9,7 +9,15 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
 
-from bridge.errors import ModernRefused, ModernUnreachable, NoAnswer, NotSetUp, TooMuchToRead, UnreadableQuestion
+from bridge.errors import (
+    CannotTakeNow,
+    ModernRefused,
+    ModernUnreachable,
+    NoAnswer,
+    NotSetUp,
+    TooMuchToRead,
+    UnreadableQuestion,
+)
 from bridge.journal import Journal
 from bridge.mapping.reading import ReadProfile
 from bridge.modern.tokens import Access
@@ -19,7 +27,7 @@ from bridge.readback.owning import Owners
 from bridge.readback.question import Question
 from bridge.readback.settling import SettlementDesk, write_number
 from bridge.readback.shaping import Shaper, Sheet, View, describe_creditor, encode
-from bridge.readback.shelf import NEVER, Shelf
+from bridge.readback.shelf import FULL, NEVER, Shelf
 from bridge.readback.telling import Wanted, names_of_claims, render_settlements
 from bridge.senders import Sender
 from bridge.settings import Settings
@@ -32,6 +40,8 @@ NO_MARK = (
     "settlementid received so far, or leave it out to get all settlements"
 )
 RETRY_SECONDS = 10
+MOST_CALLERS = 1000
+"""Callers who may wait for answers at a time."""
 NOT_READ_NOW = "the modern system could not be read to the end, and half an answer is none: send the same call again"
 NOT_READ_YET = (
     "reading the modern system takes longer than a caller can be kept waiting, and half an answer is none: the reading "
@@ -118,6 +128,7 @@ class Readback:
         self._access = access
         self._terms = terms
         self._owners = Owners(journal, clock)
+        self._callers = 0
         self._turns = asyncio.Semaphore(terms.organizations_at_once)
         self._shelf = Shelf(
             max_bytes=terms.cache_bytes, seconds=terms.cache_seconds, clock=clock, notice=observer.reading_looked_up
@@ -138,9 +149,12 @@ class Readback:
         """Compose the answer of one call.
 
         Raises UnreadableQuestion, TooMuchToRead, NotSetUp; NoAnswer when a list could not be read to its end, or not in
-        time, CannotTakeNow when the journal could not: never a shorter answer instead.
+        time, CannotTakeNow when the journal could not, or too many wait: never a shorter answer instead.
         """
+        if self._callers >= MOST_CALLERS:
+            raise CannotTakeNow(FULL, retry_after_seconds=RETRY_SECONDS)
         budget = asyncio.timeout(self._terms.answer_seconds)
+        self._callers += 1
         try:
             async with budget:
                 return await self._answer(sender, question)
@@ -153,6 +167,8 @@ class Readback:
             raise NoAnswer(NOT_READ_NOW, status=503, retry_after_seconds=math.ceil(pause)) from failure
         except ModernRefused as failure:
             raise NoAnswer(NOT_ALLOWED.format(status=failure.status), status=502) from failure
+        finally:
+            self._callers -= 1
 
     async def _answer(self, sender: Sender, question: Question) -> Account:
         reading = self._readings.get(sender.profile)

@@ -9,6 +9,8 @@ from typing import Any, Protocol, TypeVar
 
 from cachetools import TTLCache
 
+from bridge.errors import CannotTakeNow
+
 Key = tuple[str, ...]
 """Organization, kind of read, and whatever else tells two reads apart."""
 
@@ -16,6 +18,11 @@ NEVER = float("-inf")
 
 GRACE_SECONDS = 60.0
 """How long a read that somebody gave up waiting for is there for who asks next: they were told to ask again."""
+
+MOST_READS = 1000
+"""Reads that may be under way or wait for their turn; a read goes on when all who asked for it have gone."""
+
+FULL = "too many readings wait for the modern system: send the same call again later"
 
 
 class Weighty(Protocol):
@@ -59,6 +66,7 @@ class Shelf:
         clock: Callable[[], float],
         notice: Callable[[str, str], None],
         grace_seconds: float = GRACE_SECONDS,
+        max_reads: int = MOST_READS,
     ) -> None:
         """`clock` is monotonic; `notice` hears of every look: the kind of read, and `hit`, `joined` or `miss`."""
         self._kept: TTLCache[Key, _Kept] = TTLCache(
@@ -71,9 +79,15 @@ class Shelf:
         self._notice = notice
         self._flights: dict[Key, _Flight] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
+        self._max_reads = max_reads
+        self._left: dict[Key, int] = {}
+        """What reads found after somebody had given up: their bytes, which are bounded like those that are kept."""
 
     async def get(self, key: Key, load: Callable[[], Coroutine[Any, Any, T]], *, since: float = NEVER) -> T:
-        """Return what is kept, or what a read under way or a new one finds; of a read that began after `since`."""
+        """Return what is kept, or what a read under way or a new one finds; of a read that began after `since`.
+
+        Raises CannotTakeNow when it would be one read too many.
+        """
         kept = self._kept.get(key)
         if kept is not None and kept.began > since and kept.began >= self._clock() - self._seconds:
             self._notice(key[1], "hit")
@@ -96,6 +110,7 @@ class Shelf:
             self._kept.pop(key, None)
         for key in [key for key in self._flights if key[0] == organization]:
             del self._flights[key]
+            self._left.pop(key, None)
 
     async def close(self) -> None:
         """Stop reading."""
@@ -104,7 +119,10 @@ class Shelf:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     def _depart(self, key: Key, load: Callable[[], Coroutine[Any, Any, T]]) -> _Flight:
+        if len(self._tasks) >= self._max_reads:
+            raise CannotTakeNow(FULL, retry_after_seconds=10)
         self._kept.expire()
+        self._left.pop(key, None)
         flight = _Flight(self._clock(), asyncio.get_running_loop().create_task(load()))
         self._flights[key] = flight
         self._tasks.add(flight.task)
@@ -116,8 +134,9 @@ class Shelf:
         failed = task.cancelled() or task.exception() is not None
         if self._flights.get(key) is not flight:
             return  # the organization has changed meanwhile, or a newer read is under way
-        if flight.abandoned and not failed:
-            # neither too old by now nor too large to be kept for this: a slow list would never be read to its end
+        if flight.abandoned and not failed and self._has_room(task.result().weight_bytes):
+            # not too old by now to be kept for this, and one of any size: a slow list would never be read to its end
+            self._left[key] = task.result().weight_bytes
             asyncio.get_running_loop().call_later(self._grace_seconds, self._drop, key, flight)
         else:
             del self._flights[key]
@@ -127,3 +146,8 @@ class Shelf:
     def _drop(self, key: Key, flight: _Flight) -> None:
         if self._flights.get(key) is flight:
             del self._flights[key]
+            self._left.pop(key, None)
+
+    def _has_room(self, weight_bytes: int) -> bool:
+        """Tell whether what was found may be left for who asks next; a single thing of any size may."""
+        return not self._left or sum(self._left.values()) + weight_bytes <= self._max_bytes

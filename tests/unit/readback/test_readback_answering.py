@@ -12,6 +12,7 @@ import pytest
 from bridge.errors import CannotTakeNow, ModernRefused, ModernUnreachable, NoAnswer, NotSetUp, TooMuchToRead
 from bridge.journal import CaseEvent, Claim
 from bridge.modern.failures import ModernBusy
+from bridge.readback import answering
 
 Make = Callable[..., dict[str, Any]]
 
@@ -453,6 +454,21 @@ async def test_a_caller_is_not_kept_waiting_longer_than_agreed(make_place: Any, 
     place.now[0] += 1000
     assert len((await place.ask())["settlement"]) == 1
     assert dict(place.lists.reads) == reads
+
+
+async def test_callers_who_wait_are_bounded(place: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beyond so many one more is put off; when one has its answer, there is room again."""
+    monkeypatch.setattr(answering, "MOST_CALLERS", 1)
+    place.lists.gate = asyncio.Event()
+    first = asyncio.create_task(place.ask())
+    while not place.lists.reads:  # noqa: ASYNC110 - what is waited for knows of no event
+        await asyncio.sleep(0)
+
+    with pytest.raises(CannotTakeNow, match="too many readings wait"):
+        await place.ask()
+    place.lists.gate.set()
+
+    assert await first == await place.ask()
 
 
 async def test_a_time_out_of_something_else_is_not_mistaken(place: Any) -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import pytest
 
+from bridge.errors import CannotTakeNow
 from bridge.readback.shelf import Shelf
 
 
@@ -22,7 +23,9 @@ class Thing:
 class Desk:
     """A shelf, its clock, and loads that wait until they are let go."""
 
-    def __init__(self, max_bytes: int = 100, seconds: float = 30.0, grace_seconds: float = 60.0) -> None:
+    def __init__(
+        self, max_bytes: int = 100, seconds: float = 30.0, grace_seconds: float = 60.0, max_reads: int = 100
+    ) -> None:
         self.now = 0.0
         self.looks: list[str] = []
         self.loads = 0
@@ -34,6 +37,7 @@ class Desk:
             clock=self.tick,
             notice=lambda kind, result: self.looks.append(result),
             grace_seconds=grace_seconds,
+            max_reads=max_reads,
         )
 
     def tick(self) -> float:
@@ -204,3 +208,39 @@ async def test_what_nobody_asks_for_again_is_dropped() -> None:
         await asyncio.sleep(0)
 
     assert (await desk.get()).name == "a2"
+
+
+async def test_reads_under_way_are_bounded() -> None:
+    """One too many is refused, whether or not anybody still waits for the others; one that has ended makes room."""
+    desk = Desk(max_reads=2)
+    desk.gate.clear()
+    asking = [asyncio.create_task(desk.get(name)) for name in "ab"]
+    await until(lambda: desk.loads == 2)
+    asking[0].cancel()
+    await asyncio.gather(asking[0], return_exceptions=True)
+
+    with pytest.raises(CannotTakeNow, match="too many readings wait"):
+        await desk.get("c")
+    joined = asyncio.create_task(desk.get("b"))
+    desk.gate.set()
+
+    assert (await joined).name == (await asking[1]).name == "b2"
+    assert (await desk.get("c")).name == "c3"
+
+
+async def test_what_nobody_waited_for_is_bounded_in_memory() -> None:
+    """One thing of any size is left for who asks next; more only as far as the cache could hold them."""
+    desk = Desk(max_bytes=100, seconds=0)
+    desk.gate.clear()
+    asking = [asyncio.create_task(desk.get(name, weight=80)) for name in "ab"]
+    await until(lambda: desk.loads == 2)
+    for one in asking:
+        one.cancel()
+    await asyncio.gather(*asking, return_exceptions=True)
+    desk.gate.set()
+    await until(lambda: not desk.shelf._tasks)
+
+    assert (await desk.get("a")).name == "a1"
+    assert (await desk.get("b")).name == "b3"
+    desk.shelf.forget("a")
+    assert (await desk.get("a")).name == "a4"
