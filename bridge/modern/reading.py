@@ -96,8 +96,10 @@ def position(value: Any) -> int | None:
 
 
 def header(headers: Mapping[str, str], name: str) -> str:
-    """Return a header whatever the letter case of its name; empty when absent."""
+    """Return a header whatever the letter case of its name; empty when absent. Bytes that are not UTF-8 are latin-1."""
     found = headers.get(name)
     if found is None:
         found = next((value for key, value in headers.items() if key.lower() == name.lower()), "")
+    if not found.isascii() and any("\udc80" <= character <= "\udcff" for character in found):
+        found = found.encode("utf-8", "surrogateescape").decode("latin-1")  # no store could keep it as it is
     return found.strip()

@@ -50,7 +50,7 @@ def verify_signature(body: bytes, header: str, secrets: Iterable[str]) -> bool:
 
     A `sha256=` prefix is allowed. Compared in constant time; an empty secret never verifies anything.
     """
-    claimed = header.strip().lower().removeprefix("sha256=").encode()
+    claimed = header.strip().lower().removeprefix("sha256=").encode("utf-8", "surrogateescape")
     verdicts = [
         hmac.compare_digest(hmac.new(secret.encode(), body, hashlib.sha256).hexdigest().encode(), claimed)
         for secret in secrets

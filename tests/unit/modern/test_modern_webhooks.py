@@ -32,6 +32,21 @@ def test_nothing_else_verifies(body: bytes, secret: str, header: str) -> None:
     assert not verify_signature(body, header, [secret])
 
 
+@pytest.mark.parametrize("raw", [b"\xff\xfe", b"sha256=\xe6", "æ".encode()])
+def test_a_header_of_any_bytes_verifies_nothing(raw: bytes) -> None:
+    """HTTP hands over what is not UTF-8 as lone surrogates."""
+    assert not verify_signature(b"x", raw.decode("utf-8", "surrogateescape"), ["s"])
+
+
+@pytest.mark.parametrize(("raw", "read"), [(b"k\xff1", "kÿ1"), ("kø".encode(), "kø"), (b"k\xe6\xc3\xa6", "kæÃ¦")])
+def test_a_key_of_any_bytes_can_be_kept(raw: bytes, read: str) -> None:
+    """Equal bytes give equal keys, and every key is text that can be written down."""
+    found = read_webhook({"idempotencykey": raw.decode("utf-8", "surrogateescape")}, b"{}")
+
+    assert found.idempotency_key == read
+    assert found.idempotency_key.encode()
+
+
 def test_an_empty_secret_never_verifies() -> None:
     """Without a secret there is nothing to verify by; an empty one could be signed by anybody."""
     assert not verify_signature(b"x", sign(b"x", ""), [""])
