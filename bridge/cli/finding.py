@@ -96,15 +96,7 @@ def _lines(claim: Claim, names: Mapping[str, str]) -> list[tuple[str, str]]:
 
 
 def _ids(claim: Claim) -> dict[str, str]:
-    return {
-        "ledgerref": claim.ledgerref,
-        "invoiceNumber": claim.invoice_number,
-        "uniqueSourceInvoiceId": claim.unique_source_invoice_id,
-        "invoiceId": claim.invoice_id,
-        "caseId": claim.case_id,
-        "caseNumber": claim.case_number,
-        "modern batch": claim.modern_batch,
-    }
+    return {**claim.names, "modern batch": claim.modern_batch}
 
 
 def _row(claim: Claim) -> str:

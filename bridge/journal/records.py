@@ -97,6 +97,18 @@ class Claim:
     modern_batch: str = ""
     """The modern batch that created it; empty when it did not come through the bridge."""
 
+    @property
+    def names(self) -> dict[str, str]:
+        """Return what it goes by, under the names of both APIs; empty where not known."""
+        return {
+            "ledgerref": self.ledgerref,
+            "invoiceNumber": self.invoice_number,
+            "uniqueSourceInvoiceId": self.unique_source_invoice_id,
+            "invoiceId": self.invoice_id,
+            "caseId": self.case_id,
+            "caseNumber": self.case_number,
+        }
+
 
 @dataclass(frozen=True, slots=True)
 class PendingInvoice:

@@ -89,15 +89,7 @@ def describe_claim(claim: Claim | None) -> Entry:
     """Return the ids of a claim as a mapping's source: those that are known."""
     if claim is None:
         return {}
-    names = {
-        "ledgerref": claim.ledgerref,
-        "invoiceNumber": claim.invoice_number,
-        "uniqueSourceInvoiceId": claim.unique_source_invoice_id,
-        "invoiceId": claim.invoice_id,
-        "caseId": claim.case_id,
-        "caseNumber": claim.case_number,
-    }
-    return {name: value for name, value in names.items() if value}
+    return {name: value for name, value in claim.names.items() if value}
 
 
 def names_of(kind: str, values: Iterable[str]) -> set[str]:
