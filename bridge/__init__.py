@@ -14,9 +14,10 @@ A batch travels downwards through the rooms once:
 10. `lobby`, `endpoints`  reply, or what is known at the deadline → HTTP
 
 `pipeline` takes batches in and answers; `workshop` works them, each by `work`, whether anybody waits or not; both
-introduce the rooms to each other, which do not know one another. `housekeeping` takes over what a dead replica left and
-carries out operators' `orders`. `app` puts everything together, `server` runs it; `sandbox` stands in for the modern
-API and imports nothing of the rest.
+introduce the rooms to each other, which do not know one another. The way back is `readback`: what connectors ask about
+claims and settlements, from modern lists to legacy entries. What only the legacy host can answer, `passthrough` hands
+to it. `housekeeping` takes over what a dead replica left and carries out operators' `orders`. `app` puts everything
+together, `server` runs it; `sandbox` stands in for the modern API and imports nothing of the rest.
 """
 
 __version__ = "0.3.0"

@@ -141,32 +141,10 @@ def _assemble(ground: _Ground) -> Bridge:
     dispatch = Dispatch(ground.patient, modern.client, modern.gates, modern.access)
     submitter = _make_submitter(ground, modern, dispatch)
     expecting = Expecting(ground.journal)
-    workshop = Workshop(
-        ground.desks,
-        ground.journal,
-        ground.patient,
-        _make_worker(ground, modern, submitter, expecting),
-        lobby,
-        observer=metrics,
-        limits=_limits(ground.settings),
-        clock=clock,
-    )
+    workshop = _make_workshop(ground, _make_worker(ground, modern, submitter, expecting), lobby, metrics)
     pipeline = Pipeline(ground.desks, ground.journal, workshop, lobby, clock=clock, new_id=new_id)
-    metrics.watch(
-        open_batches=lambda: len(workshop.works),
-        pending_rows=lambda: workshop.works.pending_rows,
-        held_organizations=lambda: modern.gates.closed,
-    )
-    metrics.rows_in_doubt({one.id: 0 for one in ground.settings.organizations})
-    office = Office(workshop, ground.journal, ground.patient, clock=clock, new_id=new_id)
-    housekeeping = Housekeeping(
-        workshop,
-        office,
-        ground.journal,
-        show_doubts=metrics.rows_in_doubt,
-        retention_seconds=ground.settings.storage.retention_days * 86_400,
-        clock=clock,
-    )
+    _watch(ground, modern, workshop, metrics)
+    housekeeping = _make_housekeeping(ground, workshop, metrics)
     readback = _make_readback(ground, modern, metrics)
     ground.journal.listen(_spread(lobby, expecting, modern.waiter, housekeeping, workshop, readback, ground.patient))
     surface = make_surface(
@@ -182,6 +160,41 @@ def _assemble(ground: _Ground) -> Bridge:
         clock=clock,
     )
     return Bridge(surface, pipeline, workshop, readback, dispatch, housekeeping, metrics)
+
+
+def _make_workshop(ground: _Ground, worker: Worker, lobby: Lobby, metrics: Metrics) -> Workshop:
+    server = ground.settings.server
+    return Workshop(
+        ground.desks,
+        ground.journal,
+        ground.patient,
+        worker,
+        lobby,
+        observer=metrics,
+        limits=Limits(server.max_open_batches, server.max_open_batches_per_sender, server.max_open_rows),
+        clock=ground.environment.clock,
+    )
+
+
+def _watch(ground: _Ground, modern: _ModernSide, workshop: Workshop, metrics: Metrics) -> None:
+    metrics.watch(
+        open_batches=lambda: len(workshop.works),
+        pending_rows=lambda: workshop.works.pending_rows,
+        held_organizations=lambda: modern.gates.closed,
+    )
+    metrics.rows_in_doubt({one.id: 0 for one in ground.settings.organizations})
+
+
+def _make_housekeeping(ground: _Ground, workshop: Workshop, metrics: Metrics) -> Housekeeping:
+    clock, new_id = ground.environment.clock, ground.environment.new_id
+    return Housekeeping(
+        workshop,
+        Office(workshop, ground.journal, ground.patient, clock=clock, new_id=new_id),
+        ground.journal,
+        show_doubts=metrics.rows_in_doubt,
+        retention_seconds=ground.settings.storage.retention_days * 86_400,
+        clock=clock,
+    )
 
 
 def _make_lobby(ground: _Ground) -> Lobby:
@@ -276,14 +289,6 @@ def _spread(
         News.CHANGED: readback.forget,
     }
     return lambda news, subject: hearers[news](subject)
-
-
-def _limits(settings: Settings) -> Limits:
-    return Limits(
-        batches=settings.server.max_open_batches,
-        batches_per_sender=settings.server.max_open_batches_per_sender,
-        rows=settings.server.max_open_rows,
-    )
 
 
 def _gate_terms(settings: Settings) -> GateTerms:

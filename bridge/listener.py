@@ -14,7 +14,7 @@ from aiohttp.http_exceptions import LineTooLong
 from bridge.app import Bridge
 from bridge.logs import Event, describe_error, get_log
 from bridge.metrics import Metrics
-from bridge.middleware import refusal
+from bridge.middleware import explain_failure, refusal
 
 log = get_log()
 
@@ -23,7 +23,6 @@ ROUTE = "malformed"
 BROKEN = "the request is not proper HTTP: correct its first line, its headers or its chunks"
 TOO_LONG = "the first line or a header of the request is too long: shorten it"
 EXPECTED = "what the header Expect asks for is not known: send 100-continue, or leave it out"
-FAILED = "the bridge failed on this request: nothing is known to be taken; send the same again"
 
 
 def make_runner(bridge: Bridge, *, shutdown_timeout: float = 60.0) -> web.BaseRunner:
@@ -91,6 +90,6 @@ class _Connection(web.RequestHandler):
             answer = self._server.refuse(status, TOO_LONG if isinstance(exc, LineTooLong) else BROKEN)
         else:
             log.error(Event.UNEXPECTED, **(describe_error(exc) if exc else {}))
-            answer = self._server.refuse(status, FAILED)
+            answer = self._server.refuse(status, explain_failure(request.method))
         answer.force_close()
         return answer

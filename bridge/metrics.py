@@ -21,15 +21,9 @@ class Metrics:
         # they double the page and nobody reads them; the library leaves the function untyped
         disable_created_metrics()  # type: ignore[no-untyped-call]
         self._registry = CollectorRegistry()
-        self._requests = Counter(
-            "bridge_http_requests_total", "Answered requests", ("route", "status"), registry=self._registry
-        )
-        self._batches = Counter(
-            "bridge_batches_total", "Legacy batches journalled", ("sender",), registry=self._registry
-        )
-        self._rows = Counter(
-            "bridge_rows_total", "Rows with a final verdict", ("sender", "verdict"), registry=self._registry
-        )
+        self._requests = self._counter("bridge_http_requests_total", "Answered requests", "route", "status")
+        self._batches = self._counter("bridge_batches_total", "Legacy batches journalled", "sender")
+        self._rows = self._counter("bridge_rows_total", "Rows with a final verdict", "sender", "verdict")
         self._finishing = Histogram(
             "bridge_batch_seconds",
             "From receiving a batch to its final answer",
@@ -37,34 +31,26 @@ class Metrics:
             buckets=SECONDS_BUCKETS,
             registry=self._registry,
         )
-        self._open = Gauge("bridge_open_batches", "Batches without a final answer", registry=self._registry)
-        self._pending = Gauge(
-            "bridge_pending_rows", "Rows at work here without a final verdict", registry=self._registry
-        )
-        self._doubts = Gauge(
-            "bridge_rows_in_doubt", "Rows in doubt in the whole journal", ("organization",), registry=self._registry
-        )
-        self._held = Gauge(
-            "bridge_held_organizations", "Organizations nothing is written to at the moment", registry=self._registry
-        )
-        lost = Gauge("bridge_log_lines_lost", "Log lines that could not be written", registry=self._registry)
-        lost.set_function(lambda: LossyStream.lost)
+        self._open = self._gauge("bridge_open_batches", "Batches without a final answer")
+        self._pending = self._gauge("bridge_pending_rows", "Rows at work here without a final verdict")
+        self._doubts = self._gauge("bridge_rows_in_doubt", "Rows in doubt in the whole journal", "organization")
         self._in_doubt: dict[str, int] = {}
-        self._webhooks = Counter(
-            "bridge_webhooks_total",
-            "Webhooks received, by what became of them",
-            ("event", "result"),
-            registry=self._registry,
+        self._held = self._gauge("bridge_held_organizations", "Organizations nothing is written to at the moment")
+        lost = self._gauge("bridge_log_lines_lost", "Log lines that could not be written")
+        lost.set_function(lambda: LossyStream.lost)
+        self._webhooks = self._counter(
+            "bridge_webhooks_total", "Webhooks received, by what became of them", "event", "result"
         )
-        self._reads = Counter(
-            "bridge_reads_total", "Claims and settlements read back", ("sender", "result"), registry=self._registry
+        self._reads = self._counter("bridge_reads_total", "Claims and settlements read back", "sender", "result")
+        self._looks = self._counter(
+            "bridge_reading_cache_total", "Looks for what was read lately of an organization", "kind", "result"
         )
-        self._looks = Counter(
-            "bridge_reading_cache_total",
-            "Looks for what was read lately of an organization",
-            ("kind", "result"),
-            registry=self._registry,
-        )
+
+    def _counter(self, name: str, meaning: str, *labels: str) -> Counter:
+        return Counter(name, meaning, labels, registry=self._registry)
+
+    def _gauge(self, name: str, meaning: str, *labels: str) -> Gauge:
+        return Gauge(name, meaning, labels, registry=self._registry)
 
     def watch(
         self,

@@ -34,6 +34,12 @@ READING = frozenset({"GET", "HEAD", "OPTIONS"})
 """Methods of calls that cannot take anything."""
 
 
+def explain_failure(method: str) -> str:
+    """Say what a fault of the bridge means for the caller."""
+    taken = "" if method in READING else ": nothing is known to be taken"
+    return f"the bridge failed on this request{taken}; send the same again"
+
+
 def refusal(status: int, message: str, headers: dict[str, str] | None = None) -> web.Response:
     """Return an answer about the whole request, in the legacy shape."""
     return web.Response(
@@ -54,8 +60,7 @@ def answer_errors() -> Middleware:
             return refusal(error.status, _explain(request, error), _allowed(error))
         except Exception:
             log.exception(Event.UNEXPECTED, route=_route(request))
-            taken = "" if request.method in READING else ": nothing is known to be taken"
-            return refusal(500, f"the bridge failed on this request{taken}; send the same again")
+            return refusal(500, explain_failure(request.method))
 
     return middleware
 

@@ -11,8 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from bridge.errors import ModernRefused
-from bridge.journal import Claim, LearnClaims, NoteRebuild, Office, Rebuild
-from bridge.journal.claims import CLAIMS_AT_ONCE
+from bridge.journal import CLAIMS_AT_ONCE, Claim, LearnClaims, NoteRebuild, Office, Rebuild
 from bridge.modern import reading
 from bridge.modern.catalogue import Catalogue
 from bridge.modern.lists import ModernInvoice, Page, case_from, invoice_from

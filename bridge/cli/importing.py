@@ -17,8 +17,7 @@ from bridge.cli.claim_files import Checked, ClaimFile, Owners
 from bridge.cli.organizations import find_organization, index_organizations
 from bridge.cli.progress import Advance, show_progress
 from bridge.cli.screen import Screen, bad, good, waiting
-from bridge.journal import Claim, LearnClaims
-from bridge.journal.claims import CLAIMS_AT_ONCE
+from bridge.journal import CLAIMS_AT_ONCE, Claim, LearnClaims
 from bridge.journal.opening import open_office
 from bridge.settings import Settings, load_settings
 

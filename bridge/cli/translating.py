@@ -18,10 +18,10 @@ from bridge.batch import OBJECTNAMES, Address, Outcome, Reference, RowRefused, V
 from bridge.cli.losses import LostField, list_lost, write_lost
 from bridge.cli.places import address_fields, name_places
 from bridge.cli.screen import Screen, bad, good, print_json, waiting
-from bridge.errors import CallerError, OperatorError
+from bridge.errors import BatchTooLarge, CallerError, OperatorError
 from bridge.identity import identify
 from bridge.intake import Desk, Intake, fingerprint
-from bridge.legacy.body import decode_body, inflate, split
+from bridge.legacy.body import decode_body, split
 from bridge.mapping import load_profile
 from bridge.modern.requests import assemble, with_field
 from bridge.organizations import Directory
@@ -89,7 +89,9 @@ def choose_sender(settings: Settings, sender_id: str | None) -> Sender:
 async def dry_run(settings: Settings, sender: Sender, body: bytes, charset: str) -> DryRun:
     """Read, route, translate and plan as the endpoint would; raises CallerError for a batch that cannot be read."""
     content_type = f"application/json; charset={charset}" if charset else None
-    envelope = split(decode_body(inflate(body, None, settings.server.max_body_bytes), content_type))
+    if len(body) > settings.server.max_body_bytes:
+        raise BatchTooLarge
+    envelope = split(decode_body(body, content_type))
     desk = Desk(load_profile(settings.mappings.folder / sender.profile), Directory(settings))
     identity = identify(sender, envelope.batchid, await fingerprint(envelope), lambda: str(uuid.uuid4()))
     intake = await desk.take(sender, envelope, seed="\0".join((sender.id, identity, "")))

@@ -11,13 +11,13 @@ import msgspec
 from bridge.batch import OBJECTNAMES
 from bridge.errors import UnreadableBatch
 from bridge.legacy.faults import name_safely
-from bridge.legacy.inflating import Inflater, inflate
+from bridge.legacy.inflating import Inflater
 from bridge.legacy.properties import decode
 from bridge.legacy.scan import ScanFault, check_piece, scan_array, scan_object
 from bridge.legacy.schema import Boolean
 from bridge.legacy.transfer import decode_body
 
-__all__ = ["Envelope", "Inflater", "decode_body", "inflate", "split"]
+__all__ = ["Envelope", "Inflater", "decode_body", "split"]
 
 _LONGEST_BATCHID = 500
 _MOST_UNKNOWN = 50

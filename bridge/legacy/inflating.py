@@ -5,7 +5,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Iterator
 
-from bridge.errors import BatchTooLarge, NotJson, UnreadableBatch
+from bridge.errors import NotJson, UnreadableBatch
 
 _PIECE_BYTES = 1 << 18
 """The most that comes out at a time, and goes in: what does not come out yet is copied for the next time."""
@@ -79,14 +79,3 @@ class Inflater:
         if self._members > _MOST_MEMBERS:
             raise UnreadableBatch(f"The compressed body has more than {_MOST_MEMBERS} gzip members: send it as one.")
         return zlib.decompressobj(_GZIP)
-
-
-def inflate(body: bytes, encoding: str | None, limit_bytes: int) -> bytes:
-    """Undo a `Content-Encoding` at once; raises BatchTooLarge before it makes much more than `limit_bytes` of it."""
-    inflater, out = Inflater(encoding), bytearray()
-    for piece in inflater.feed(body):
-        out += piece
-        if len(out) > limit_bytes:
-            raise BatchTooLarge
-    inflater.finish()
-    return bytes(out)

@@ -157,7 +157,7 @@ class _Writer(SourceWriter):
                 continue
             with self._block(f"if {name!r} not in {out}:"):
                 self._line(f"{out}[{name!r}] = {value}")
-                self._note(default_key(rule))
+                self._note(default_key(rule.key))
 
     # --- values ----------------------------------------------------------------------------------------------------
 

@@ -180,7 +180,7 @@ def _list_parts(mapping: ObjectMapping) -> Iterator[str]:
     for rule in mapping.rules:
         yield rule.key
         if rule.default is not None:
-            yield default_key(rule)
+            yield default_key(rule.key)
     for name, table in mapping.document.table.items():
         yield from (describe_code(name, fold_code(row.code)) for row in table.rows)
     for part in mapping.document.drop:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import tzinfo
 from functools import partial
+from typing import TypeVar
 
 from bridge.mapping.document import (
     Country,
@@ -24,6 +25,9 @@ from bridge.mapping.document import (
 from bridge.mapping.paths import Path, Step, array_prefixes, parse_path
 from bridge.mapping.tables import CodeTable, kind_of, table_kinds
 from bridge.mapping.transforms import TAKES, Application, Kind, apply_plain, read_country, read_phone, split_name
+
+Part = TypeVar("Part")
+Resolved = TypeVar("Resolved")
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,19 +85,26 @@ class Surroundings:
 
 def resolve_rules(surroundings: Surroundings) -> tuple[list[Rule], list[Fault]]:
     """Return the rules that can work, and what is wrong with the others."""
-    rules: list[Rule] = []
+    return resolve_each(spell_out_rules(surroundings.document), lambda key, part: _resolve(key, part, surroundings))
+
+
+def resolve_each(
+    parts: Iterable[tuple[str, Part]], resolve: Callable[[str, Part], Resolved]
+) -> tuple[list[Resolved], list[Fault]]:
+    """Return what could be resolved of the parts of a file, and what is wrong with the others."""
+    rules: list[Resolved] = []
     faults: list[Fault] = []
-    for key, part in spell_out_rules(surroundings.document):
+    for key, part in parts:
         try:
-            rules.append(_resolve(key, part, surroundings))
+            rules.append(resolve(key, part))
         except (Misfit, ValueError) as misfit:
             faults.append(Fault(key, str(misfit)))
     return rules, faults
 
 
-def default_key(rule: Rule) -> str:
+def default_key(key: str) -> str:
     """Name the default of a rule in messages."""
-    return f"{rule.key}, its default"
+    return f"{key}, its default"
 
 
 def spell_out_rules(document: ObjectDocument) -> Iterator[tuple[str, RulePart]]:

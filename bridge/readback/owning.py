@@ -6,12 +6,17 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
+from cachetools import LRUCache
+
 from bridge.journal import Books
 from bridge.organizations import Organization
 from bridge.readback.settling import Numbered
 from bridge.readback.shaping import Sheet
 from bridge.readback.shelf import NEVER
 from bridge.readback.telling import find_creditors
+
+MOST_UNEXPLAINED = 100_000
+"""Settlements that are remembered to have no case; one that is forgotten has the cases read once more."""
 
 
 class Look(Protocol):
@@ -29,8 +34,8 @@ class Owners:
         """`clock` is the monotonic one that reads are timed by."""
         self._books = books
         self._clock = clock
-        self._unexplained: dict[str, dict[int, float]] = {}
-        """Since when no case explains a settlement, by organization and number; NEVER: cases were read in vain."""
+        self._unexplained: LRUCache[int, float] = LRUCache(MOST_UNEXPLAINED)
+        """Since when no case explains a settlement, by its number; NEVER: cases were read in vain."""
 
     async def find(
         self,
@@ -55,7 +60,7 @@ class Owners:
         creditors = await find_creditors(settled, by_id, owners, self._books)
         for one in _unexplained(settled, creditors):
             if one.organization in stale:
-                self._unexplained[one.organization][one.number] = NEVER
+                self._unexplained[one.number] = NEVER
         return [fresh.get(one.id, sheet) for one, sheet in zip(organizations, sheets, strict=True)], creditors
 
     def _find_stale(self, settled: Sequence[Numbered], creditors: Mapping[int, str]) -> dict[str, float]:
@@ -65,7 +70,7 @@ class Owners:
         """
         stale: dict[str, float] = {}
         for one in _unexplained(settled, creditors):
-            since = self._unexplained.setdefault(one.organization, {}).setdefault(one.number, self._clock())
+            since = self._unexplained.setdefault(one.number, self._clock())
             stale[one.organization] = max(since, stale.get(one.organization, NEVER))
         return {organization: moment for organization, moment in stale.items() if moment > NEVER}
 

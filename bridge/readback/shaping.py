@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from bridge.errors import CannotTakeNow
-from bridge.journal import CaseEvent, Claim, Journal, LearnClaims
+from bridge.journal import CLAIMS_AT_ONCE, CaseEvent, Claim, Journal, LearnClaims
 from bridge.logs import Event, get_log
 from bridge.mapping.reading import ReadProfile
 from bridge.modern.reading import text
@@ -25,9 +25,6 @@ log = get_log()
 
 SLICE_ENTRIES = 50
 """Entries made and encoded before the event loop gets a turn: about a millisecond's worth."""
-
-LESSONS_AT_ONCE = 1000
-"""Claims taught in one transaction: few commits, and none that keeps a batch waiting for long."""
 
 _encode = msgspec.json.Encoder(decimal_format="number").encode
 
@@ -110,7 +107,7 @@ class Shaper:
         async with aclosing(harvest) as slices:
             async for some in slices:
                 await self._add(slip, some)
-                if len(slip.lessons) >= LESSONS_AT_ONCE:
+                if len(slip.lessons) >= CLAIMS_AT_ONCE:
                     await self._teach(slip)
         await self._teach(slip)
         return Sheet(tuple(slip.fragments), slip.count, frozenset(slip.names), slip.owners)

@@ -14,8 +14,9 @@ from typing import Any
 
 from bridge.mapping.document import Scalar
 from bridge.mapping.paths import Path, Step
-from bridge.mapping.reading.rules import ReadRule, default_key
+from bridge.mapping.reading.rules import ReadRule
 from bridge.mapping.reading.values import NOTHING, Change, element, items, pass_on, rows
+from bridge.mapping.rules import default_key
 from bridge.mapping.source import SourceWriter, compile_source
 from bridge.mapping.transforms import join_texts
 from bridge.shape import Field

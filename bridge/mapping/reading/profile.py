@@ -10,9 +10,10 @@ from bridge.mapping.document import Evidence
 from bridge.mapping.reading.compiler import Renderer, compile_reading
 from bridge.mapping.reading.document import SOURCES, ClosedPart, ReadDocument, spell_out_read_rules
 from bridge.mapping.reading.rest import REST, append_rest
-from bridge.mapping.reading.rules import ReadRule, default_key
+from bridge.mapping.reading.rules import ReadRule
 from bridge.mapping.reading.unread import Unread
 from bridge.mapping.reading.ways import text_table
+from bridge.mapping.rules import default_key
 from bridge.mapping.shapes import nest_fields
 from bridge.mapping.tables import describe_code, fold_code
 from bridge.shape import Shape

@@ -8,7 +8,7 @@ from bridge.mapping.document import Evidence, Scalar
 from bridge.mapping.paths import Path, array_prefixes, parse_path, spell_path
 from bridge.mapping.reading.document import SOURCES, ReadDocument, ReadRulePart, spell_out_read_rules
 from bridge.mapping.reading.ways import ReadSurroundings, Way, fits, follow
-from bridge.mapping.rules import Fault, Misfit
+from bridge.mapping.rules import Fault, Misfit, resolve_each
 from bridge.mapping.wording import suggest
 
 
@@ -35,19 +35,9 @@ class ReadRule:
 
 def resolve_read_rules(surroundings: ReadSurroundings) -> tuple[list[ReadRule], list[Fault]]:
     """Return the rules that can work, and what is wrong with the others."""
-    rules: list[ReadRule] = []
-    faults: list[Fault] = []
-    for key, part in spell_out_read_rules(surroundings.document):
-        try:
-            rules.append(_resolve(key, part, surroundings))
-        except (Misfit, ValueError) as misfit:
-            faults.append(Fault(key, str(misfit)))
-    return rules, faults
-
-
-def default_key(key: str) -> str:
-    """Name the default of a rule in messages."""
-    return f"{key}, its default"
+    return resolve_each(
+        spell_out_read_rules(surroundings.document), lambda key, part: _resolve(key, part, surroundings)
+    )
 
 
 def _resolve(key: str, part: ReadRulePart, surroundings: ReadSurroundings) -> ReadRule:

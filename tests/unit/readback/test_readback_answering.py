@@ -420,7 +420,7 @@ async def test_much_that_is_new_is_taught_in_lots(
     place: Any, case: Make, org_a: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """No transaction is so large that a batch would have to wait for it."""
-    monkeypatch.setattr("bridge.readback.shaping.LESSONS_AT_ONCE", 4)
+    monkeypatch.setattr("bridge.readback.shaping.CLAIMS_AT_ONCE", 4)
     place.lists.cases_of[org_a] = [case(n) for n in range(9)]
     lots: list[int] = []
     write = place.journal.write
