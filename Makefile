@@ -8,12 +8,14 @@ CONFIG ?= config/local.toml
 READY := $(VENV)/.ready
 # tests wait more than they work: more workers than the two cores they are timed on keep these busy
 WORKERS ?= 3
+# how often `make explore` runs the tests; each round draws anew
+ROUNDS ?= 5
 # compiled code is kept: the tests start well over a hundred processes
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup lint format test test-chaos bench demo sandbox serve lock docker clean
+.PHONY: help setup lint format test test-chaos explore bench demo sandbox serve lock docker clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*  ## ' $(firstword $(MAKEFILE_LIST)) | awk -F ':.*  ## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -45,6 +47,12 @@ test: setup  ## run all tests but the slow fault runs, with the coverage floor
 
 test-chaos: setup  ## run the slow fault runs: kill -9 everywhere, lost answers, full disks, large crowds
 	$(BIN)/pytest -n $(WORKERS) --dist worksteal -m chaos
+
+explore: setup  ## look for counterexamples: the property tests with random draws, ROUNDS=5 times, until one is found
+	for round in $$(seq $(ROUNDS)); do \
+	  $(BIN)/pytest -n $(WORKERS) --dist worksteal -m hypothesis --hypothesis-profile=explore --timeout=1800 tests/unit \
+	  || exit 1; \
+	done
 
 bench: setup  ## measure speed and show it beside the targets (a few minutes, never fails on a miss)
 	$(BIN)/python -m tests.benchmarks.run

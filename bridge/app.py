@@ -14,10 +14,10 @@ from pathlib import Path
 import aiohttp
 from aiohttp import web
 
-from bridge.completing import Completer
+from bridge.crew import Crew, gather_crew
+from bridge.crew import Ground as CrewGround
+from bridge.crossing import Bank, Crossing, make_crossing
 from bridge.dispatch import Dispatch
-from bridge.expecting import Expecting
-from bridge.gates import Gates, GateTerms
 from bridge.housekeeping import Housekeeping
 from bridge.intake import Desk
 from bridge.journal import Journal, News
@@ -25,26 +25,24 @@ from bridge.journal.opening import open_journal
 from bridge.journal.patient import PatientJournal
 from bridge.lobby import Lobby
 from bridge.logs import Event, get_log
+from bridge.lookout import Lookout, LookoutGround, make_lookout
 from bridge.mapping import load_profiles
 from bridge.metrics import Metrics
 from bridge.modern.catalogue import Catalogue
-from bridge.modern.client import ModernClient
-from bridge.modern.tokens import Access
-from bridge.modern.waiting import Waiter
 from bridge.office import Office
 from bridge.open_batches import Limits
 from bridge.organizations import Directory
-from bridge.passthrough import open_legacy_session
+from bridge.passthrough import PassThrough, open_legacy_session
 from bridge.pipeline import Pipeline
-from bridge.reach import accesses, make_client, open_session
+from bridge.placing import Placer
+from bridge.reach import open_session
 from bridge.readback import Readback, read_terms
-from bridge.reconcile import Patience, Reconciler
-from bridge.references import References, teach_through
-from bridge.refusals import Refusals
+from bridge.relay import open_relay_session
+from bridge.senders import Senders
 from bridge.settings import Settings, require_profiles
-from bridge.submission import Submitter, Terms
-from bridge.surface import make_surface
-from bridge.verdicts import Judge
+from bridge.shadowing import ShadowTarget, shadow_settings
+from bridge.steering import Steering, make_steering
+from bridge.surface import fetch_jwks, make_surface
 from bridge.work import Worker
 from bridge.workshop import Workshop
 
@@ -76,6 +74,14 @@ class Bridge:
     dispatch: Dispatch
     housekeeping: Housekeeping
     metrics: Metrics
+    steering: Steering
+    crossing: Crossing
+    lookout: Lookout
+    senders: Senders
+
+    async def drain(self, seconds: float) -> None:
+        """Take nothing more in; let callers that are held have what is known after at most so many seconds."""
+        await asyncio.gather(self.pipeline.drain(seconds), self.crossing.drain(seconds))
 
 
 def load_desks(settings: Settings, directory: Directory) -> dict[str, Desk]:
@@ -93,21 +99,65 @@ async def open_bridge(settings: Settings, environment: Environment | None = None
     desks = load_desks(settings, directory)
     journal = await open_journal(settings.storage.url, base=Path.cwd())
     try:
-        async with open_session() as session, open_legacy_session(settings.legacy) as legacy:
+        async with open_sessions(settings) as sessions, _open_target(settings, environment) as target:
             patient = PatientJournal(journal, clock=environment.clock, sleep=asyncio.sleep)
-            bridge = _assemble(_Ground(settings, environment, directory, desks, journal, patient, session, legacy))
-            rounds = asyncio.create_task(bridge.housekeeping.run())
+            senders = Senders(settings, fetch_jwks(sessions.modern), environment.clock)
+            ground = _Ground(settings, environment, directory, desks, journal, patient, sessions, senders, target)
+            bridge = _assemble(ground)
+            await bridge.steering.switchboard.refresh()
+            steering = bridge.steering
+            going = (
+                steering.switchboard.run(),
+                steering.observatory.run(),
+                bridge.crossing.passages.run(),
+                bridge.lookout.run(),
+                bridge.housekeeping.run(),
+            )
+            rounds = [asyncio.create_task(one) for one in going]
             try:
                 yield bridge
             finally:
-                rounds.cancel()
-                await asyncio.gather(rounds, return_exceptions=True)
+                for one in rounds:
+                    one.cancel()
+                await asyncio.gather(*rounds, return_exceptions=True)
                 await bridge.dispatch.quiesce(LINGER_SECONDS)
                 await bridge.workshop.close()
                 await bridge.readback.close()
+                await bridge.crossing.close()
+                await bridge.lookout.close()
+                await bridge.steering.observatory.flush()
     finally:
         await journal.close()
         log.info(Event.BRIDGE_STOPPED)
+
+
+@asynccontextmanager
+async def _open_target(settings: Settings, environment: Environment) -> AsyncIterator[ShadowTarget | None]:
+    """Open the bridge to the shadow target, where one is configured."""
+    if settings.shadow.base_url is None:
+        yield None
+        return
+    there = shadow_settings(settings)
+    async with open_bridge(there, environment) as second:
+        served = [one.id for one in settings.organizations if one.shadow is not None]
+        yield ShadowTarget(second.pipeline, second.senders.senders, served)
+
+
+@dataclass(frozen=True, slots=True)
+class Sessions:
+    """The ways out: to the modern system, and to the legacy host as a proxy and with batches of our own."""
+
+    modern: aiohttp.ClientSession
+    legacy: aiohttp.ClientSession
+    relay: aiohttp.ClientSession
+
+
+@asynccontextmanager
+async def open_sessions(settings: Settings) -> AsyncIterator[Sessions]:
+    """Open every session, and close them afterwards."""
+    host = settings.legacy
+    async with open_session() as modern, open_legacy_session(host) as legacy, open_relay_session(host) as relay:
+        yield Sessions(modern, legacy, relay)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,49 +170,97 @@ class _Ground:
     desks: Mapping[str, Desk]
     journal: Journal
     patient: PatientJournal
-    session: aiohttp.ClientSession
-    legacy: aiohttp.ClientSession
+    sessions: Sessions
+    senders: Senders
+    target: ShadowTarget | None
 
-
-@dataclass(frozen=True, slots=True)
-class _ModernSide:
-    """The ways to the modern system."""
-
-    client: ModernClient
-    waiter: Waiter
-    gates: Gates
-    access: Callable[[str], Access]
+    @property
+    def crew(self) -> CrewGround:
+        """Return what those who work batches stand on."""
+        outside = self.environment
+        return CrewGround(
+            self.settings,
+            self.directory,
+            self.journal,
+            self.patient,
+            self.sessions.modern,
+            self.sessions.relay,
+            outside.clock,
+            outside.new_id,
+            outside.chance,
+        )
 
 
 def _assemble(ground: _Ground) -> Bridge:
     """Introduce everyone to everyone."""
     clock, new_id = ground.environment.clock, ground.environment.new_id
-    modern, metrics, lobby = _reach_modern(ground), Metrics(), _make_lobby(ground)
-    dispatch = Dispatch(ground.patient, modern.client, modern.gates, modern.access)
-    submitter = _make_submitter(ground, modern, dispatch)
-    expecting = Expecting(ground.journal)
-    workshop = _make_workshop(ground, _make_worker(ground, modern, submitter, expecting), lobby, metrics)
-    pipeline = Pipeline(ground.desks, ground.journal, workshop, lobby, clock=clock, new_id=new_id)
-    _watch(ground, modern, workshop, metrics)
-    housekeeping = _make_housekeeping(ground, workshop, metrics)
-    readback = _make_readback(ground, modern, metrics)
-    ground.journal.listen(_spread(lobby, expecting, modern.waiter, housekeeping, workshop, readback, ground.patient))
+    metrics, lobby = Metrics(), _make_lobby(ground)
+    steering = make_steering(ground.settings, ground.journal, metrics, lambda: workshop.works, clock=clock)
+    lookout = _make_lookout(ground, steering, metrics)
+    crew = gather_crew(ground.crew, lookout.offer)
+    workshop = _make_workshop(ground, crew.worker, lobby, metrics, steering)
+    pipeline = Pipeline(
+        ground.desks, ground.journal, workshop, lobby, crew.keyring, scorer=steering.scores, clock=clock, new_id=new_id
+    )
+    _watch(ground, crew, workshop, metrics)
+    housekeeping = _make_housekeeping(ground, workshop, steering, metrics)
+    readback = _make_readback(ground, crew, metrics)
+    ground.journal.listen(
+        _spread(lobby, crew, housekeeping, workshop, readback, ground.patient, steering.switchboard.hear)
+    )
+    crossing = _make_crossing(ground, pipeline, readback, steering, lookout, metrics)
     surface = make_surface(
-        ground.settings,
-        ground.directory,
-        ground.desks,
-        ground.journal,
+        ground.settings, ground.directory, ground.desks, ground.journal, pipeline, crossing, metrics, clock=clock
+    )
+    return Bridge(
+        surface,
         pipeline,
+        workshop,
         readback,
+        crew.dispatch,
+        housekeeping,
         metrics,
-        session=ground.session,
-        legacy=ground.legacy,
+        steering,
+        crossing,
+        lookout,
+        ground.senders,
+    )
+
+
+def _make_lookout(ground: _Ground, steering: Steering, metrics: Metrics) -> Lookout:
+    outside = ground.environment
+    standing = LookoutGround(
+        ground.settings,
+        ground.journal,
+        ground.desks,
+        Placer(ground.directory, steering.switchboard),
+        steering.switchboard,
+        steering.observatory,
+        metrics,
+        ground.senders.find,
+        outside.clock,
+        outside.new_id,
+    )
+    return make_lookout(standing, ground.target)
+
+
+def _make_crossing(
+    ground: _Ground, pipeline: Pipeline, readback: Readback, steering: Steering, lookout: Lookout, metrics: Metrics
+) -> Crossing:
+    settings, clock = ground.settings, ground.environment.clock
+    return make_crossing(
+        settings,
+        Bank(ground.senders, ground.directory, ground.desks, pipeline, readback),
+        PassThrough(ground.sessions.legacy, settings.legacy.base_url),
+        steering.switchboard,
+        ground.journal,
+        lookout,
+        metrics,
         clock=clock,
     )
-    return Bridge(surface, pipeline, workshop, readback, dispatch, housekeeping, metrics)
 
 
-def _make_workshop(ground: _Ground, worker: Worker, lobby: Lobby, metrics: Metrics) -> Workshop:
+def _make_workshop(ground: _Ground, worker: Worker, lobby: Lobby, metrics: Metrics, steering: Steering) -> Workshop:
     server = ground.settings.server
     return Workshop(
         ground.desks,
@@ -171,26 +269,28 @@ def _make_workshop(ground: _Ground, worker: Worker, lobby: Lobby, metrics: Metri
         worker,
         lobby,
         observer=metrics,
+        scorer=steering.scores,
         limits=Limits(server.max_open_batches, server.max_open_batches_per_sender, server.max_open_rows),
         clock=ground.environment.clock,
     )
 
 
-def _watch(ground: _Ground, modern: _ModernSide, workshop: Workshop, metrics: Metrics) -> None:
+def _watch(ground: _Ground, crew: Crew, workshop: Workshop, metrics: Metrics) -> None:
     metrics.watch(
         open_batches=lambda: len(workshop.works),
         pending_rows=lambda: workshop.works.pending_rows,
-        held_organizations=lambda: modern.gates.closed,
+        held_organizations=lambda: crew.gates.closed,
     )
     metrics.rows_in_doubt({one.id: 0 for one in ground.settings.organizations})
 
 
-def _make_housekeeping(ground: _Ground, workshop: Workshop, metrics: Metrics) -> Housekeeping:
+def _make_housekeeping(ground: _Ground, workshop: Workshop, steering: Steering, metrics: Metrics) -> Housekeeping:
     clock, new_id = ground.environment.clock, ground.environment.new_id
     return Housekeeping(
         workshop,
         Office(workshop, ground.journal, ground.patient, clock=clock, new_id=new_id),
         ground.journal,
+        steering.guardrails.look,
         show_doubts=metrics.rows_in_doubt,
         retention_seconds=ground.settings.storage.retention_days * 86_400,
         clock=clock,
@@ -202,61 +302,13 @@ def _make_lobby(ground: _Ground) -> Lobby:
     return Lobby(clock=ground.environment.clock, most_callers=most)
 
 
-def _reach_modern(ground: _Ground) -> _ModernSide:
-    settings, jitter = ground.settings.modern, ground.environment.chance.random
-    client = make_client(ground.session, settings, clock=ground.environment.clock, jitter=jitter)
-    waiter = Waiter(
-        client.glance,
-        client.recent_batches,
-        clock=time.monotonic,
-        jitter=jitter,
-        ceiling_seconds=settings.poll_ceiling_seconds,
-    )
-    gates = Gates(_gate_terms(ground.settings), clock=time.monotonic)
-    return _ModernSide(client, waiter, gates, accesses(ground.directory.organizations))
-
-
-def _make_submitter(ground: _Ground, modern: _ModernSide, dispatch: Dispatch) -> Submitter:
-    settings, environment = ground.settings.modern, ground.environment
-    patience = Patience(settings.request_timeout_seconds, settings.settle_seconds)
-    reconciler = Reconciler(modern.client, ground.journal, patience, clock=environment.clock)
-    return Submitter(
-        ground.patient,
-        dispatch,
-        modern.waiter,
-        reconciler,
-        Judge(reconciler, [word.casefold() for word in settings.duplicate_words]),
-        Refusals(modern.client, clock=environment.clock),
-        access=modern.access,
-        terms=Terms(retry_seconds=settings.retry_hours * 3600),
-        clock=environment.clock,
-        new_id=environment.new_id,
-        chance=environment.chance,
-    )
-
-
-def _make_worker(ground: _Ground, modern: _ModernSide, submitter: Submitter, expecting: Expecting) -> Worker:
-    settings = ground.settings.modern
-    references = References(
-        ground.journal,
-        modern.client,
-        modern.access,
-        teach=teach_through(ground.journal),
-        settle_seconds=settings.settle_seconds,
-        patience_seconds=settings.retry_hours * 3600,
-    )
-    return Worker(
-        ground.patient, submitter, Completer(references, expecting), max_rows_per_call=settings.max_rows_per_call
-    )
-
-
-def _make_readback(ground: _Ground, modern: _ModernSide, metrics: Metrics) -> Readback:
+def _make_readback(ground: _Ground, crew: Crew, metrics: Metrics) -> Readback:
     return Readback(
         ground.directory,
         {name: desk.profile.read for name, desk in ground.desks.items()},
-        Catalogue(modern.client.reader),
+        Catalogue(crew.client.reader),
         ground.journal,
-        modern.access,
+        crew.access,
         terms=read_terms(ground.settings),
         observer=metrics,
         clock=time.monotonic,
@@ -265,36 +317,28 @@ def _make_readback(ground: _Ground, modern: _ModernSide, metrics: Metrics) -> Re
 
 def _spread(
     lobby: Lobby,
-    expecting: Expecting,
-    waiter: Waiter,
+    crew: Crew,
     housekeeping: Housekeeping,
     workshop: Workshop,
     readback: Readback,
     patient: PatientJournal,
+    hear_switch: Callable[[str], None],
 ) -> Callable[[News, str], None]:
     """Return who hears which news of the journal."""
 
     def finish(batch_id: str) -> None:
         lobby.stir(batch_id)
-        expecting.stir(batch_id)
+        crew.expecting.stir(batch_id)
 
     hearers: dict[News, Callable[[str], None]] = {
         News.FINISHED: finish,
-        News.HINT: waiter.hint,
+        News.HINT: crew.waiter.hint,
         News.ORDERED: lambda _: housekeeping.hurry(),
         News.LOST: workshop.forsake,
         News.ASKED: workshop.tell_if_parked,
         News.PARKED: lobby.dismiss,
         News.BACK: lambda _: patient.try_again(),
         News.CHANGED: readback.forget,
+        News.SWITCHED: hear_switch,
     }
     return lambda news, subject: hearers[news](subject)
-
-
-def _gate_terms(settings: Settings) -> GateTerms:
-    return GateTerms(
-        concurrency=settings.modern.concurrency_per_organization,
-        writes_per_second=settings.modern.writes_per_second,
-        failures_to_break=settings.modern.failures_to_break,
-        break_seconds=settings.modern.break_seconds,
-    )

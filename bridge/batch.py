@@ -51,6 +51,8 @@ class Outcome:
     message: str = ""
     ids: Mapping[str, str] = field(default_factory=dict)
     """Modern ids learnt with the verdict: invoiceId, invoiceNumber, caseNumber, caseId."""
+    ledgerref: str = ""
+    """What the legacy host calls a row that it has accepted; elsewhere the row's own reference stands in the reply."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +68,13 @@ class Operation:
     """Item field that carries the caller's unique id; empty when the modern API offers none."""
     distinct: tuple[str, ...] = ()
     """Item fields whose values must differ between the rows of one call, or results could not be told apart."""
+
+
+LEGACY = Operation("legacy-batch", "/webapi/api/Batch")
+"""The one write to the legacy host: raw rows, of any organizations, of a batch that both systems share.
+
+No mapping file can give its operation a name with a hyphen.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,3 +156,13 @@ class Entry:
     verdict: Verdict
     ledgerref: str = ""
     message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class LegacyHalf:
+    """The rows of one batch that the legacy host decides, while the bridge decides the others."""
+
+    rows: Mapping[Address, str]
+    """Address → organization; creditor rows included."""
+    authorization: str = field(default="", repr=False)
+    """The caller's credentials, for the legacy host."""

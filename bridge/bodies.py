@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
 
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
@@ -40,15 +41,51 @@ class Room:
         if not self._bodies.has_room_for(self):
             raise CannotTakeNow("too many large batches at once: send the same batch again in a few seconds")
 
+    def may_take(self, count: int) -> bool:
+        """Take so many bytes more if there is room for them; else give everything back."""
+        try:
+            self.take(count)
+        except CannotTakeNow:
+            self.give_back()
+            return False
+        return True
+
     def give_back(self) -> None:
         """Give everything back."""
         self._change(-self.taken)
+
+    def shrink(self, count: int) -> None:
+        """Keep room for so many bytes at most."""
+        self._change(min(count - self.taken, 0))
 
     def _change(self, count: int) -> None:
         before = self.taken if self.large else 0
         self.taken += count
         self._bodies.in_use += count
         self._bodies.in_use_by_large += (self.taken if self.large else 0) - before
+
+
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """A body as it came, to the byte, which may be read as well."""
+
+    raw: bytes
+    _headers: Mapping[str, str]
+    _limit_bytes: int
+    _room: Room
+
+    async def read_json(self) -> bytes:
+        """Return it as UTF-8 JSON; raises what `Bodies.read_json` does."""
+        inflater = Inflater(self._headers.get("Content-Encoding"))
+        if inflater.plain:
+            return await decode(self.raw, self._headers.get("Content-Type"))
+        arrival = _Arrival(self._limit_bytes, inflater, self._room)
+        await arrival.add(self.raw)
+        return await decode(arrival.finish(), self._headers.get("Content-Type"))
+
+    def settle(self) -> None:
+        """Give back the room for what it was read into."""
+        self._room.shrink(len(self.raw))
 
 
 class Bodies:
@@ -68,16 +105,27 @@ class Bodies:
     @asynccontextmanager
     async def read_json(self, request: web.Request) -> AsyncIterator[bytes]:
         """Yield the body as UTF-8 JSON; its room is given back when the context ends."""
-        with self._room() as room:
+        with self.room() as room:
             inflater = Inflater(request.headers.get("Content-Encoding"))
             body = await read_bounded(request, self._max_body_bytes, inflater, room)
-            yield await _decode(body, request.headers.get("Content-Type"))
+            yield await decode(body, request.headers.get("Content-Type"))
 
     @asynccontextmanager
     async def read_raw(self, request: web.Request) -> AsyncIterator[bytes]:
         """Yield the body to the byte as it came; its room is given back when the context ends."""
-        with self._room() as room:
+        with self.room() as room:
             yield await read_bounded(request, self._max_body_bytes, room=room)
+
+    @asynccontextmanager
+    async def read_whole(self, request: web.Request) -> AsyncIterator[Whole]:
+        """Yield the body to the byte as it came, and whatever else it can be read as."""
+        with self.room() as room:
+            raw = await read_bounded(request, self._max_body_bytes, room=room)
+            yield self.keep(raw, request.headers, room)
+
+    def keep(self, raw: bytes, headers: Mapping[str, str], room: Room) -> Whole:
+        """Return a body that came in whole, to be read on the account of a room."""
+        return Whole(raw, headers, self._max_body_bytes, room)
 
     def has_room_for(self, room: Room) -> bool:
         """Tell whether what a body has taken was there to be taken."""
@@ -85,7 +133,8 @@ class Bodies:
         return not too_much and self.in_use <= self.room_for_all
 
     @contextmanager
-    def _room(self) -> Iterator[Room]:
+    def room(self) -> Iterator[Room]:
+        """Yield room for what is kept of a body; it is given back when the context ends."""
         room = Room(self)
         try:
             yield room
@@ -151,7 +200,8 @@ async def _take_pieces(request: web.Request, arrival: _Arrival) -> None:
             await arrival.add(piece)
 
 
-async def _decode(body: bytes, content_type: str | None) -> bytes:
+async def decode(body: bytes, content_type: str | None) -> bytes:
+    """Return a body as UTF-8 JSON; a large one does not hold up the event loop."""
     if len(body) <= LARGE_BODY_BYTES:
         return decode_body(body, content_type)
     return await asyncio.to_thread(decode_body, body, content_type)

@@ -1,10 +1,9 @@
-"""Single attempts of writes: who may send now, what is under way, and how the sending comes to rest."""
+"""Single attempts of writes: who may send now, or has its slot already."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from functools import partial
 
 from bridge.calls import LiveCall
@@ -14,10 +13,8 @@ from bridge.modern.answers import Answer, NotTaken, Unknown
 from bridge.modern.client import ModernClient
 from bridge.modern.requests import assemble
 from bridge.modern.tokens import Access
+from bridge.traffic import Traffic
 
-SEND_MARGIN_SECONDS = 1.0
-"""How long our ownership must still last when the first byte of a write leaves."""
-LEASE_LOOK_SECONDS = 0.1
 INTENT_SECONDS = 5.0
 """How old an intent may be when the first byte leaves: the search for a lost write counts its time from the intent."""
 
@@ -34,31 +31,26 @@ class Dispatch:
         *,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
-        self._journal = journal
         self._modern = modern
         self._gates = gates
         self._access = access
-        self._sleep = sleep
-        self._under_way: dict[str, str] = {}
-        """Calls that are being sent, or whose answer is not written down yet, and their batches."""
+        self.traffic = Traffic(journal, sleep=sleep)
+        """For whoever writes to another system than the modern one: all of it comes to rest together."""
         self._reserved: dict[str, tuple[Passage, float]] = {}
         """Slots of calls whose intent is on its way into the journal together with their batch, and since when."""
-        self._quiet = asyncio.Event()
-        self._quiet.set()
-        self._stopping = False
 
     async def reserve(self, call: LiveCall) -> bool:
         """Take a slot for a call if it could be sent now, without waiting; `attempt` uses it, `note_arrival` frees it.
 
         The call is under way from here on: its intent may be written together with its batch.
         """
-        if self._stopping or not self._journal.may_send(SEND_MARGIN_SECONDS):
+        if self.traffic.stopping or not self.traffic.owned:
             return False
         passage = await self._gates.of(call.draft.organization).enter_at_once()
         if passage is None:
             return False
         self._reserved[call.id] = passage, _now()
-        self._note_departure(call)
+        self.traffic.depart(call.id, call.record.batch_id)
         return True
 
     def is_reserved(self, call_id: str) -> bool:
@@ -76,12 +68,12 @@ class Dispatch:
         if reserved := self._reserved.pop(call.id, None):
             passage, intended_at = reserved
             with passage:
-                if self._stopping:  # it is the youngest of all calls, and provably unsent: the next start sends it
+                if self.traffic.stopping:  # the youngest of all calls, and provably unsent: the next start sends it
                     return call, NotTaken("the bridge was told to stop before anything was sent")
                 return call, await self._send(call, gate, intended_at)
         with await gate.enter():
-            await self._wait_until_allowed()
-            self._note_departure(call)
+            await self.traffic.wait_until_allowed()
+            self.traffic.depart(call.id, call.record.batch_id)
             intended_at = _now()
             call = await begin(call)
             return call, await self._send(call, gate, intended_at)
@@ -105,42 +97,25 @@ class Dispatch:
 
     def _hindrance(self, intended_at: float) -> str:
         """Return why a call may not leave any more, nothing if it may."""
-        if not self._journal.may_send(SEND_MARGIN_SECONDS):
+        if not self.traffic.owned:
             return "this replica's lease ran out before anything was sent"
         if _now() - intended_at > INTENT_SECONDS:
             return "it took too long until it could be sent; nothing was"
         return ""
 
-    def _note_departure(self, call: LiveCall) -> None:
-        self._under_way[call.id] = call.record.batch_id
-        self._quiet.clear()
-
     def note_arrival(self, call_id: str) -> None:
         """Note that the answer to a call is written down, or that nobody will do so any more."""
         if reserved := self._reserved.pop(call_id, None):
             reserved[0].leave()
-        self._under_way.pop(call_id, None)
-        if not self._under_way:
-            self._quiet.set()
+        self.traffic.arrive(call_id)
 
     def is_sending(self, batch_id: str) -> bool:
         """Tell whether a call of this batch is under way."""
-        return batch_id in self._under_way.values()
+        return self.traffic.is_sending(batch_id)
 
     async def quiesce(self, seconds: float) -> None:
-        """Send nothing more, and wait until the answers to what was sent are written down, so long at most.
-
-        A write that is cut off would be in doubt at the next start.
-        """
-        self._stopping = True
-        with suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                await self._quiet.wait()
-
-    async def _wait_until_allowed(self) -> None:
-        """Wait until our batches are surely ours; once the bridge stops, nothing more is sent at all."""
-        while self._stopping or not self._journal.may_send(SEND_MARGIN_SECONDS):
-            await self._sleep(LEASE_LOOK_SECONDS)
+        """Send nothing more, and wait until the answers to what was sent are written down, so long at most."""
+        await self.traffic.quiesce(seconds)
 
 
 def _now() -> float:

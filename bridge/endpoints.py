@@ -10,15 +10,14 @@ import msgspec
 from aiohttp import web
 
 from bridge.bodies import Bodies
-from bridge.errors import BridgeError, CallerError
+from bridge.crossing import Batches, Questions
 from bridge.hooks import HookSecrets, label_event
 from bridge.logs import Event, get_log
 from bridge.metrics import CONTENT_TYPE, Metrics
 from bridge.modern.webhooks import Webhook, read_webhook, verify_signature
 from bridge.passthrough import PassThrough
 from bridge.pipeline import Answer, Pipeline
-from bridge.readback import Account, Question, Readback, read_question
-from bridge.senders import Sender, Senders
+from bridge.readback import Account
 
 log = get_log()
 
@@ -39,25 +38,22 @@ class Endpoints:
 
     def __init__(
         self,
-        senders: Senders,
+        batches: Batches,
+        questions: Questions,
         pipeline: Pipeline,
-        readback: Readback,
         legacy_host: PassThrough,
         metrics: Metrics,
         *,
         note_hook: NoteHook,
-        max_body_bytes: int,
-        max_reading_bytes: int,
         hook_secrets: HookSecrets,
         description: Mapping[str, Any],
     ) -> None:
-        self._senders = senders
+        self._batches = batches
+        self._questions = questions
         self._pipeline = pipeline
-        self._readback = readback
         self._legacy_host = legacy_host
         self._metrics = metrics
         self._note_hook = note_hook
-        self._bodies = Bodies(max_body_bytes=max_body_bytes, max_reading_bytes=max_reading_bytes)
         self._hook_bodies = Bodies(max_body_bytes=HOOK_LIMIT_BYTES, max_reading_bytes=HOOKS_LIMIT_BYTES)
         self._hook_secrets = hook_secrets
         self._description = msgspec.json.encode(description)
@@ -76,42 +72,20 @@ class Endpoints:
             web.get("/openapi.json", self.describe, name="openapi"),
         ]
 
-    async def post_batch(self, request: web.Request) -> web.Response:
-        """Answer a legacy batch."""
-        sender = await self._identify(request)
-        async with self._bodies.read_json(request) as body:
-            ticket = await self._pipeline.take(sender, body)
-        del body  # it is in the journal: a caller that is held must not hold it in memory as well
-        return _respond(await self._pipeline.redeem(ticket))
+    async def post_batch(self, request: web.Request) -> web.StreamResponse:
+        """Answer a legacy batch, or hand on the legacy host's answer."""
+        taken = await self._batches.take(request)
+        if isinstance(taken, web.StreamResponse):
+            return taken
+        # it is in the journal: a caller that is held must not hold its body in memory as well
+        return _respond(await self._pipeline.redeem(taken))
 
     async def get_batch(self, request: web.Request) -> web.StreamResponse:
         """Answer what a connector asks: about claims and settlements, or about a batch it has sent."""
-        sender = await self._identify(request)
-        result = "failed"
-        try:
-            question = read_question(request.query.items())
-            if question.batchid:
-                response: web.StreamResponse = _respond(await self._pipeline.recall(sender, question.batchid))
-            else:
-                response = await self._read_back(request, sender, question)
-            result = "answered"
-        except CallerError:
-            result = "refused"
-            raise
-        finally:
-            self._metrics.read_answered(sender.id, result)
-        return response
-
-    async def _read_back(self, request: web.Request, sender: Sender, question: Question) -> web.StreamResponse:
-        try:
-            account = await self._readback.answer(sender, question)
-        except BridgeError as failure:
-            # the caller is told what to do, the operator what happened
-            cause = failure.__cause__ if isinstance(failure.__cause__, BridgeError) else failure
-            log.warning(Event.READ_FAILED, sender=sender.id, why=str(cause))
-            raise
-        log.info(Event.READ_ANSWERED, sender=sender.id, cases=account.cases, settlements=account.settlements)
-        return await _send(request, account)
+        told = await self._questions.answer(request)
+        if isinstance(told, Answer):
+            return _respond(told)
+        return await _send(request, told) if isinstance(told, Account) else told
 
     async def attachment(self, request: web.Request) -> web.StreamResponse:
         """Hand a call about attachments to the legacy host; it knows its own callers, the bridge does not ask them."""
@@ -157,9 +131,6 @@ class Endpoints:
         log.info(Event.WEBHOOK_RECEIVED, modern_batch=hook.batch_id, operation=event, state=result)
         return web.json_response({"status": "OK"})
 
-    async def _identify(self, request: web.Request) -> Sender:
-        return await self._senders.identify(_query(request, "senderid"), request.headers.get("Authorization"))
-
 
 def _respond(answer: Answer) -> web.Response:
     """Return the reply to a batch."""
@@ -181,12 +152,3 @@ async def _send(request: web.Request, account: Account) -> web.StreamResponse:
     except ConnectionError:
         pass  # whoever hangs up has no use for the rest
     return response
-
-
-def _query(request: web.Request, name: str) -> str | None:
-    """Return a query parameter whatever the letter case of its name; the last one wins."""
-    found = None
-    for key, value in request.query.items():
-        if key.lower() == name:
-            found = value
-    return found

@@ -40,7 +40,7 @@ def fold(rows: Iterable[tuple[Address, str]], outcomes: Mapping[Address, Outcome
         if outcome is None:
             entries.append(Entry(address, Verdict.PENDING, ledgerref))
         else:
-            entries.append(Entry(address, outcome.verdict, ledgerref, outcome.message))
+            entries.append(Entry(address, outcome.verdict, outcome.ledgerref or ledgerref, outcome.message))
     return entries
 
 

@@ -1,4 +1,4 @@
-"""What the bridge does by itself: take over orphaned batches, carry out orders, count doubts, erase old payloads."""
+"""What the bridge does by itself: take over orphans, carry out orders, keep budgets, count doubts, erase payloads."""
 
 from __future__ import annotations
 
@@ -19,6 +19,8 @@ ROUND_SECONDS = 0.5
 ERASE_EVERY_SECONDS = 3600.0
 COUNT_EVERY_SECONDS = 10.0
 """How old the number of rows in doubt may be; to count them is one look at the open batches."""
+GUARD_EVERY_SECONDS = 2.0
+"""How often to look whether an organization has broken a budget."""
 
 
 class Housekeeping:
@@ -29,6 +31,7 @@ class Housekeeping:
         workshop: Workshop,
         office: Office,
         journal: Journal,
+        guard: Callable[[], Awaitable[None]],
         *,
         show_doubts: Callable[[Mapping[str, int]], None],
         retention_seconds: float,
@@ -38,6 +41,7 @@ class Housekeeping:
         self._workshop = workshop
         self._office = office
         self._journal = journal
+        self._guard = guard
         self._show_doubts = show_doubts
         self._retention_seconds = retention_seconds
         self._clock = clock
@@ -50,7 +54,9 @@ class Housekeeping:
 
     async def run(self) -> None:
         """Make rounds until cancelled."""
-        await asyncio.gather(self._make_rounds(), self._count_regularly(), self._erase_regularly())
+        await asyncio.gather(
+            self._make_rounds(), self._guard_regularly(), self._count_regularly(), self._erase_regularly()
+        )
 
     async def _make_rounds(self) -> None:
         while True:
@@ -62,6 +68,11 @@ class Housekeeping:
                     await self._hurry.wait()
             except TimeoutError:
                 continue
+
+    async def _guard_regularly(self) -> None:
+        while True:
+            await _endure(self._guard)
+            await asyncio.sleep(GUARD_EVERY_SECONDS)
 
     async def _count_regularly(self) -> None:
         while True:

@@ -10,10 +10,11 @@ import hashlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 
 import msgspec
 
-from bridge.batch import OBJECTNAMES, Address, Operation, Outcome, Reference, Row, RowRefused, Translation, Verdict
+from bridge.batch import LEGACY, OBJECTNAMES, Address, Outcome, Row, RowRefused, Translation, Verdict
 from bridge.journal import RowRecord
 from bridge.legacy.body import Envelope
 from bridge.legacy.fingerprint import Fingerprint
@@ -21,11 +22,13 @@ from bridge.legacy.reader import RowReader
 from bridge.mapping import Profile
 from bridge.modern.requests import encode_item
 from bridge.organizations import Directory
+from bridge.packing import pack_names, pack_row
 from bridge.plan import BatchClaims, Names, PlannedRow, UniqueIds
 from bridge.senders import Sender
 
 SLICE_ROWS = 50
 """Rows worked before the event loop gets a turn: about a millisecond."""
+NOTHING: Mapping[Address, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,11 +42,13 @@ class CreditorSeen:
 
 @dataclass(slots=True)
 class Intake:
-    """What one batch became: every row exactly once, in reply order in `rows`, and in `decided` or in `planned`."""
+    """What one batch became: each row once, in reply order in `rows`, and in `decided`, `planned` or `relayed`."""
 
     rows: list[RowRecord] = field(default_factory=list)
     decided: dict[Address, Outcome] = field(default_factory=dict)
     planned: list[PlannedRow] = field(default_factory=list)
+    relayed: list[PlannedRow] = field(default_factory=list)
+    """Rows that the legacy host decides, each as its caller wrote it."""
     claims: BatchClaims = field(default_factory=BatchClaims)
     unique_ids: UniqueIds = field(default_factory=UniqueIds)
     unknown: dict[str, Counter[str]] = field(default_factory=dict)
@@ -64,6 +69,21 @@ class Intake:
     def refuse(self, address: Address, message: str, ledgerref: str, names: Names = ()) -> None:
         """Refuse a row."""
         self.decide(Outcome(address, Verdict.REFUSED, message), ledgerref, names)
+
+    def relay(self, row: PlannedRow, ledgerref: str, names: Names) -> None:
+        """Keep a row that the legacy host will be sent, as it came."""
+        self.relayed.append(row)
+        self.claims.add_elsewhere(row.organization, row.address, names)
+        self.rows.append(
+            RowRecord(
+                row.address,
+                Verdict.PENDING,
+                ledgerref=ledgerref,
+                organization=row.organization,
+                operation=row.operation.name,
+                item=row.item,
+            )
+        )
 
     def plan(self, row: PlannedRow, ledgerref: str) -> None:
         """Keep a row that will be submitted."""
@@ -94,8 +114,13 @@ class Desk:
             name: f"{name}.{mapping.document.creditor_field}" for name, mapping in profile.objects.items()
         }
 
-    async def take(self, sender: Sender, envelope: Envelope, seed: str) -> Intake:
-        """Work every row of a batch; `seed` is what derived unique ids are made from, with the row's address."""
+    async def take(
+        self, sender: Sender, envelope: Envelope, seed: str, legacy: Mapping[Address, str] = NOTHING
+    ) -> Intake:
+        """Work every row of a batch; `seed` is what derived unique ids are made from, with the row's address.
+
+        `legacy`: rows that the legacy host decides, and their organizations.
+        """
         intake = Intake()
         creditors: list[str] = []
         for objectname in OBJECTNAMES:
@@ -103,10 +128,13 @@ class Desk:
             for start in range(0, len(raws), SLICE_ROWS):
                 piece = raws[start : start + SLICE_ROWS]
                 results = self.reader.read_many(objectname, start, piece)
-                if objectname == "creditor":
-                    creditors += [self._take_creditor(intake, sender, result) for result in results]
-                else:
-                    for result, raw in zip(results, piece, strict=True):
+                for result, raw in zip(results, piece, strict=True):
+                    if result.address in legacy:
+                        ledgerref = self._relay_row(intake, result, raw, legacy[result.address])
+                        creditors += [ledgerref] if objectname == "creditor" else []
+                    elif objectname == "creditor":
+                        creditors.append(self._take_creditor(intake, sender, result))
+                    else:
                         self._take_row(intake, sender, result, raw, creditors, seed)
                 if len(raws) > SLICE_ROWS:
                     await asyncio.sleep(0)
@@ -143,7 +171,7 @@ class Desk:
     ) -> None:
         """Route and translate one row, or refuse it; its neighbours do not notice."""
         if isinstance(result, Outcome):
-            intake.decide(result, names=self._names_in(result.address, raw))
+            intake.decide(result, names=self.names_in(result.address, raw))
             return
         mapping = self.profile.objects[result.address.objectname]
         _count_unknown(intake, result)
@@ -155,11 +183,25 @@ class Desk:
             row = _complete(result.address, organization.id, mapping.translate(result.fields), seed)
             intake.unique_ids.claim(row)
         except RowRefused as refusal:
-            intake.refuse(result.address, str(refusal), ledgerref, self._names_in(result.address, raw))
+            intake.refuse(result.address, str(refusal), ledgerref, self.names_in(result.address, raw))
         else:
             intake.plan(row, ledgerref)
 
-    def _names_in(self, address: Address, raw: msgspec.Raw) -> Names:
+    def _relay_row(self, intake: Intake, result: Row | Outcome, raw: msgspec.Raw, organization: str) -> str:
+        """Keep a row for the legacy host, whatever we think of it; return the reference its caller knows it by."""
+        mapping = self.profile.objects.get(result.address.objectname)
+        if mapping is None:
+            ledgerref = ""
+        elif isinstance(result, Row):
+            ledgerref = mapping.reply_reference(result.fields)
+        else:
+            names = {name: name for name in mapping.document.reply_reference}
+            ledgerref = next((text for _, text in self.reader.peek(raw, names)), "")
+        row = PlannedRow(result.address, organization, LEGACY, bytes(raw))
+        intake.relay(row, ledgerref, self.names_in(result.address, raw))
+        return ledgerref
+
+    def names_in(self, address: Address, raw: msgspec.Raw | bytes) -> Names:
         """Return the names by which other rows may mean a refused invoice, as far as they can be read."""
         if address.objectname != "invoice" or "invoice" not in self.profile.objects:
             return ()
@@ -216,61 +258,6 @@ async def fingerprint(envelope: Envelope) -> str:
             if len(raws) > SLICE_ROWS:
                 await asyncio.sleep(0)
     return digest.hexdigest()
-
-
-def pack_row(row: PlannedRow) -> bytes | None:
-    """Encode by what names a row finds its claim or is found itself, for the journal."""
-    if not row.keys and not row.reference_target:
-        return None
-    packed = _Packed(row.keys, row.reference, row.reference_target, row.invoice_number, row.invoice_id, row.case_id)
-    return _encode(packed)
-
-
-def pack_names(names: Names) -> bytes:
-    """Encode the names of a row that is not submitted."""
-    return _encode(_Packed(names))
-
-
-class _Packed(msgspec.Struct, omit_defaults=True):
-    """By what names a row is known, as the journal keeps it."""
-
-    keys: Names = ()
-    reference: Reference | None = None
-    target: str = ""
-    invoice_number: str = ""
-    invoice_id: str = ""
-    case_id: str = ""
-
-
-_encode = msgspec.json.Encoder().encode
-_decode = msgspec.json.Decoder(_Packed).decode
-
-
-def unpack_names(record: RowRecord) -> Names:
-    """Return the names other rows may know a journalled row by."""
-    return _unpack(record).keys
-
-
-def unpack_row(record: RowRecord, operations: Mapping[str, Operation]) -> PlannedRow:
-    """Rebuild a row from the journal; raises KeyError when the profile lost its operation."""
-    names = _unpack(record)
-    return PlannedRow(
-        address=record.address,
-        organization=record.organization,
-        operation=operations[record.operation],
-        item=record.item or b"{}",
-        unique_id=record.unique_id,
-        invoice_number=names.invoice_number,
-        invoice_id=names.invoice_id,
-        case_id=names.case_id,
-        reference=names.reference,
-        reference_target=names.target,
-        keys=names.keys,
-    )
-
-
-def _unpack(record: RowRecord) -> _Packed:
-    return _decode(record.reference) if record.reference else _Packed()
 
 
 def _with_unique_id(keys: Names, unique_id: str) -> Names:

@@ -53,10 +53,17 @@ class Event(StrEnum):
     AMOUNT_NOT_READ = auto()
     SETTLEMENT_MISSING = auto()
     LEGACY_HOST_FAILED = auto()
+    RECORDING_FAILED = auto()
+    NOTES_LOST = auto()
+    SHADOW_FAILED = auto()
     REQUEST_ANSWERED = auto()
     JOURNAL_UNAVAILABLE = auto()
     ORDER_CARRIED_OUT = auto()
     ROUND_FAILED = auto()
+    SWITCHED = auto()
+    SWITCH_IGNORED = auto()
+    SWITCHES_NOT_READ = auto()
+    GUARDRAIL_TRIPPED = auto()
     PAYLOADS_ERASED = auto()
     LIBRARY_MESSAGE = auto()
     UNEXPECTED = auto()
@@ -88,6 +95,7 @@ class Fields(TypedDict, total=False):
     status: int
     method: str
     route: str
+    way: str
     request: str
     duration_ms: float
     lag_ms: float

@@ -9,6 +9,8 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disa
 
 from bridge.batch import Address, Outcome
 from bridge.logs import LossyStream
+from bridge.modes import Mode, Switch
+from bridge.switchboard import share_of
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 SECONDS_BUCKETS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 25, 60, 300, 3600)
@@ -41,9 +43,25 @@ class Metrics:
         self._webhooks = self._counter(
             "bridge_webhooks_total", "Webhooks received, by what became of them", "event", "result"
         )
+        self._left_out = self._counter("bridge_exchanges_left_out_total", "Legacy answers there was no room to look at")
+        self._recorded = self._gauge("bridge_recorded_exchanges", "Exchanges recorded since the start", "result")
         self._reads = self._counter("bridge_reads_total", "Claims and settlements read back", "sender", "result")
+        self._shares = self._gauge(
+            "bridge_mode_percent", "Creditors of an organization in a mode, of 100", "organization", "mode"
+        )
+        self._switches_age = self._gauge("bridge_switches_age_seconds", "How long ago the switches were read")
+        self._trips = self._counter(
+            "bridge_guardrail_trips_total", "Organizations switched back by this replica", "organization"
+        )
         self._looks = self._counter(
             "bridge_reading_cache_total", "Looks for what was read lately of an organization", "kind", "result"
+        )
+
+        self._went = self._counter(
+            "bridge_ways_total", "Calls by the way they went: legacy, split or modern", "route", "sender", "way"
+        )
+        self._notes_lost = self._counter(
+            "bridge_passed_notes_lost_total", "Batches that went to the legacy host and could not be noted"
         )
 
     def _counter(self, name: str, meaning: str, *labels: str) -> Counter:
@@ -64,11 +82,33 @@ class Metrics:
         self._pending.set_function(pending_rows)
         self._held.set_function(held_organizations)
 
+    def watch_switches(self, age_seconds: Callable[[], float]) -> None:
+        """Read how old the known switches are whenever somebody asks."""
+        self._switches_age.set_function(age_seconds)
+
+    def mode_set(self, switch: Switch) -> None:
+        """Show how an organization's rows go."""
+        for mode in Mode:
+            self._shares.labels(switch.organization, mode.value).set(share_of(switch, mode))
+
+    def guardrail_tripped(self, organization: str) -> None:
+        """Count an organization that was switched back here."""
+        self._trips.labels(organization).inc()
+
     def rows_in_doubt(self, by_organization: Mapping[str, int]) -> None:
         """Set how many rows are in doubt; an organization left out has none, and stays in sight once it was shown."""
         self._in_doubt = dict.fromkeys(self._in_doubt, 0) | dict(by_organization)
         for organization, count in self._in_doubt.items():
             self._doubts.labels(organization).set(count)
+
+    def exchange_left_out(self) -> None:
+        """Count an exchange with the legacy host that there was no room to look at."""
+        self._left_out.inc()
+
+    def watch_recording(self, written: Callable[[], int], dropped: Callable[[], int]) -> None:
+        """Read how many exchanges were recorded, and how many could not be, whenever somebody asks."""
+        self._recorded.labels("written").set_function(written)
+        self._recorded.labels("dropped").set_function(dropped)
 
     def request_answered(self, route: str, status: int) -> None:
         """Count an answered request."""
@@ -85,6 +125,14 @@ class Metrics:
     def reading_looked_up(self, kind: str, result: str) -> None:
         """Count a look for what was read lately: `hit`, `joined` or `miss`."""
         self._looks.labels(kind, result).inc()
+
+    def went(self, route: str, sender: str, way: str) -> None:
+        """Count a call (`batch` or `read`) and the way it went; no sender: one that the bridge does not know."""
+        self._went.labels(route, sender, way).inc()
+
+    def notes_lost(self, count: int) -> None:
+        """Count batches that went to the legacy host, and nothing will tell it later."""
+        self._notes_lost.inc(count)
 
     def batch_taken(self, sender: str, rows: int) -> None:  # noqa: ARG002 - rows are counted with their verdict
         """Count a journalled batch."""

@@ -7,6 +7,7 @@ import time
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
+from bridge.crossing import WAY
 from bridge.errors import (
     CallerError,
     CannotTakeNow,
@@ -16,7 +17,7 @@ from bridge.errors import (
     TooManyBatches,
 )
 from bridge.legacy.rendering import whole_batch_error
-from bridge.logs import Event, get_log
+from bridge.logs import Event, Fields, get_log
 from bridge.metrics import Metrics
 
 log = get_log()
@@ -89,7 +90,10 @@ def observe_requests(metrics: Metrics) -> Middleware:
         metrics.request_answered(route, response.status)
         if not route.startswith(("health", "metrics")):
             duration_ms = round((time.perf_counter() - began) * 1000, 1)
-            log.info(Event.REQUEST_ANSWERED, route=route, status=response.status, duration_ms=duration_ms)
+            fields = Fields(route=route, status=response.status, duration_ms=duration_ms)
+            if way := request.get(WAY):
+                fields["way"] = way
+            log.info(Event.REQUEST_ANSWERED, **fields)
         return response
 
     return middleware

@@ -8,7 +8,7 @@ from itertools import islice
 from cachetools import TTLCache
 
 from bridge.intake import CreditorSeen, Intake
-from bridge.journal import BatchRecord, Change, CountUnknown, SeeCreditor
+from bridge.journal import Change, CountUnknown, SeeCreditor
 
 NOTED_SECONDS = 3600.0
 """How long a creditor that rows name is not noted again: what the register calls last seen is true to the hour."""
@@ -28,9 +28,8 @@ class Notes:
     def __init__(self, clock: Callable[[], float]) -> None:
         self._noted: TTLCache[_Mention, bool] = TTLCache(NOTED_MENTIONS, NOTED_SECONDS, timer=clock)
 
-    def take(self, record: BatchRecord, intake: Intake) -> list[Change]:
-        """Return what is to be kept with a batch; `keep` it once it is."""
-        sender, at = record.sender, record.received_at
+    def take(self, sender: str, at: float, intake: Intake) -> list[Change]:
+        """Return what is to be kept of a sender's batch received at `at` (Unix seconds); `keep` it once it is."""
         counted = (CountUnknown(sender, objectname, counts, at) for objectname, counts in intake.unknown.items())
         seen = [*intake.creditors, *islice(self._fresh(sender, intake.mentioned), NEW_MENTIONS)]
         return [*counted, *(SeeCreditor(sender, one.idnumber, one.known, one.fields, at) for one in seen)]

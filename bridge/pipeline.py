@@ -6,14 +6,19 @@ translates, `workshop` journals and works, `lobby` holds the caller, `replying` 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import asyncio
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from typing import Protocol
 
-from bridge.errors import CannotTakeNow, NoSuchBatch
+from bridge.batch import LegacyHalf
+from bridge.errors import CallerError, CannotTakeNow, NoSuchBatch
 from bridge.identity import BATCHID, has_lapsed, identify, refuse_changed
-from bridge.intake import Desk, fingerprint
+from bridge.intake import NOTHING, Desk, fingerprint
 from bridge.journal import BatchRecord, Books, IdentityTaken
+from bridge.keyring import Keyring
 from bridge.legacy.body import Envelope, split
 from bridge.lobby import Lobby
 from bridge.logs import Event, get_log
@@ -24,6 +29,8 @@ from bridge.workshop import Workshop
 
 log = get_log()
 
+LAST_LOOK_SECONDS = 1.0
+"""How long the journal may take to say how a batch stands, for whoever brought it: less than `LAST_WORD_SECONDS`."""
 STOPPING = "the bridge is stopping: send the same batch again in a minute"
 
 
@@ -44,6 +51,8 @@ class Ticket:
     """The work here, or the record of a batch that is finished or worked by another replica."""
     deadline: float
     replayed: bool
+    organizations: tuple[str, ...] = ()
+    """Whose rows it may hold: its sender's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +64,15 @@ class _Asked:
     body: bytes
     identity: str
     content: str
+    legacy: LegacyHalf | None
+
+
+class Scorer(Protocol):
+    """Who counts what could not be taken or answered."""
+
+    def batch_failed(self, organizations: Iterable[str], at: float) -> None:
+        """A batch that may hold rows of these failed now (Unix seconds), and not through its caller's fault."""
+        ...
 
 
 class Pipeline:
@@ -66,7 +84,9 @@ class Pipeline:
         books: Books,
         workshop: Workshop,
         lobby: Lobby,
+        keyring: Keyring,
         *,
+        scorer: Scorer,
         clock: Callable[[], float],
         new_id: Callable[[], str],
     ) -> None:
@@ -74,37 +94,72 @@ class Pipeline:
         self._books = books
         self._workshop = workshop
         self._lobby = lobby
+        self._keyring = keyring
+        self._scorer = scorer
         self._notes = Notes(clock)
         self._clock = clock
         self._new_id = new_id
         self._draining = False
 
-    async def take(self, sender: Sender, body: bytes) -> Ticket:
+    async def take(self, sender: Sender, body: bytes, legacy: LegacyHalf | None = None) -> Ticket:
         """Take one legacy batch (UTF-8 JSON); when this returns, the journal has it and the body is needed no more.
 
+        `legacy` names the rows that the legacy host decides, unless the batch is known: then the journal says what went
+        where, and only the credentials are taken, for a batch that lost those of its first caller.
         Raises CallerError when the batch as a whole cannot be taken, CannotTakeNow when the bridge cannot take any.
         """
         if self._draining:
             raise CannotTakeNow(STOPPING, retry_after_seconds=30)
-        if self._lobby.full:  # the same batch, sent again and again, counts once among the open ones
-            raise CannotTakeNow("too many callers wait: send the same batch again later", retry_after_seconds=15)
         began = self._clock()
-        with self._lobby.visit():
+        with self._count_failures(sender.organizations), self._visit():
             envelope = split(body)
             content = await fingerprint(envelope)
             identity = identify(sender, envelope.batchid, content, self._new_id)
-            batch, replayed = await self._recognize_or_take(_Asked(sender, envelope, body, identity, content))
-        return Ticket(batch, began if envelope.offline else began + sender.hold_seconds, replayed)
+            batch, replayed = await self._recognize_or_take(_Asked(sender, envelope, body, identity, content, legacy))
+        deadline = began if envelope.offline else began + sender.hold_seconds
+        return Ticket(batch, deadline, replayed, sender.organizations)
 
     async def redeem(self, ticket: Ticket) -> Answer:
-        """Wait until the batch ends, its caller's patience does, or the bridge must stop; answer what is known then."""
+        """Wait until the batch ends, its caller's patience does, or the bridge must stop; answer what is known then.
+
+        While the journal cannot be read, a caller who came again may have been told more than is remembered: raises
+        CannotTakeNow. Who brought the batch is told what is remembered: a 503 would say that it was not taken.
+        """
         batch = ticket.batch
         batch_id = batch.record.id if isinstance(batch, Work) else batch.id
-        with self._lobby.visit():
+        with self._count_failures(ticket.organizations), self._lobby.visit():
             if not isinstance(batch, Work) and batch.reply is None:
                 self._workshop.ask_if_parked(batch.id)  # the answer finds its caller in the lobby
-            reply = await self._lobby.wait(batch_id, ticket.deadline, partial(self._look, batch))
-            return Answer(reply or await self._workshop.interim(batch), batch_id, ticket.replayed)
+            try:
+                reply = await self._lobby.wait(batch_id, ticket.deadline, partial(self._look, batch))
+                if reply is None:
+                    async with asyncio.timeout(None if ticket.replayed else LAST_LOOK_SECONDS):
+                        reply = await self._workshop.interim(batch)
+            except (CannotTakeNow, TimeoutError):
+                if ticket.replayed or not isinstance(batch, Work):
+                    raise
+                reply = await self._workshop.remembered(batch)
+            return Answer(reply, batch_id, ticket.replayed)
+
+    @contextmanager
+    def _visit(self) -> Iterator[None]:
+        """Count a caller who comes in; raises CannotTakeNow when as many wait as may."""
+        if self._lobby.full:  # the same batch, sent again and again, counts once among the open ones
+            raise CannotTakeNow("too many callers wait: send the same batch again later", retry_after_seconds=15)
+        with self._lobby.visit():
+            yield
+
+    @contextmanager
+    def _count_failures(self, organizations: Iterable[str]) -> Iterator[None]:
+        """Count what fails and is not the caller's fault; not what a bridge that stops turns away."""
+        try:
+            yield
+        except CallerError:
+            raise
+        except Exception:
+            if not self._draining:
+                self._scorer.batch_failed(organizations, self._clock())
+            raise
 
     async def recall(self, sender: Sender, batchid: str) -> Answer:
         """Return what is known of an earlier batch of this sender, without waiting; raises NoSuchBatch.
@@ -119,6 +174,16 @@ class Pipeline:
         with self._lobby.visit():
             reply = await self._workshop.look(batch)
             return Answer(reply or await self._workshop.interim(batch), record.id)
+
+    async def knows(self, sender: Sender, identity: str) -> bool:
+        """Tell whether this batch was taken here, or at another replica; raises CannotTakeNow when that cannot be read.
+
+        A batch that is recognized by its content is known as long as the sender's resend window lasts.
+        """
+        if self._workshop.works.find(sender.id, identity):
+            return True
+        record = await self._books.find(sender.id, identity)
+        return record is not None and not has_lapsed(record, sender, self._clock())
 
     async def _find_again(self, sender: Sender, batchid: str) -> BatchRecord | None:
         if sender.batchid == "unique":
@@ -146,6 +211,7 @@ class Pipeline:
                 except IdentityTaken:
                     continue  # the same batch came in at another replica at once, and that one was first
                 log.info(Event.BATCH_JOINED, batch=work.record.id, sender=work.record.sender)
+                self._keep_credentials(work.record, asked.legacy)
                 return work, True
             record = await self._books.find(asked.sender.id, asked.identity)
             if self._workshop.works.find(asked.sender.id, asked.identity):
@@ -154,6 +220,7 @@ class Pipeline:
                 refuse_changed(record, asked.content)
                 event = Event.BATCH_JOINED if record.reply is None else Event.BATCH_REPLAYED
                 log.info(event, batch=record.id, sender=record.sender)
+                self._keep_credentials(record, asked.legacy)
                 return record, True
             self._workshop.works.refuse_when_full(asked.sender.id, asked.envelope.row_count)
             try:
@@ -168,15 +235,23 @@ class Pipeline:
         desk = self._desks[asked.sender.profile]
         supersedes = lapsed.id if lapsed is not None else ""
         seed = "\0".join((asked.sender.id, asked.identity, supersedes))
-        intake = await desk.take(asked.sender, asked.envelope, seed)
+        legacy = asked.legacy.rows if asked.legacy is not None else NOTHING
+        intake = await desk.take(asked.sender, asked.envelope, seed, legacy)
         if self._workshop.works.find(asked.sender.id, asked.identity):
             return None
         record = self._record(asked)
         work = open_work(record, desk, intake)
-        notes = self._notes.take(record, intake)
+        notes = self._notes.take(record.sender, record.received_at, intake)
         await self._workshop.open(work, intake.rows, asked.body, supersedes, notes)
+        if work.relayed:
+            self._keep_credentials(record, asked.legacy)
         self._notes.keep(notes)
         return work
+
+    def _keep_credentials(self, record: BatchRecord, legacy: LegacyHalf | None) -> None:
+        """Keep what a caller shows for the legacy host, also for a batch that this replica may work only later."""
+        if legacy is not None and record.reply is None:
+            self._keyring.keep(record.id, legacy.authorization)
 
     def _record(self, asked: _Asked) -> BatchRecord:
         return BatchRecord(

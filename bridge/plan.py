@@ -7,7 +7,7 @@ one row; see `depend`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol, TypeVar
 from urllib.parse import quote, unquote
@@ -22,6 +22,13 @@ Names = tuple[tuple[str, str], ...]
 """(kind, value) under which a claim is known; kind is uniqueSourceInvoiceId, invoiceNumber or ledgerref."""
 
 Carrier = TypeVar("Carrier", bound="Carries")
+Found = TypeVar("Found")
+
+ELSEWHERE = (
+    "which the legacy host decides, so the modern system does not have it; send a creditorid that is on the legacy "
+    "host, too, or the reference of an invoice that the modern system has"
+)
+"""What is wrong with a reference across the two halves of a batch."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +144,7 @@ class BatchClaims:
 
     def __init__(self) -> None:
         self._known: dict[tuple[str, str, str], list[Address]] = {}
+        self._elsewhere: dict[tuple[str, str, str], Address] = {}
 
     def add(self, row: PlannedRow) -> None:
         """Remember a row under its names."""
@@ -148,27 +156,35 @@ class BatchClaims:
         for kind, value in names:
             self._known.setdefault(("", kind, value), []).append(address)
 
+    def add_elsewhere(self, organization: str, address: Address, names: Names) -> None:
+        """Remember an invoice that the legacy host decides: no row of the modern system can belong to it."""
+        for kind, value in names:
+            self._elsewhere.setdefault((organization, kind, value), address)
+
     def depend(self, organization: str, reference: Reference) -> Depends | None:
         """Return the invoice row that `reference` names, or None when the batch has none.
 
         Raises RowRefused when a name fits several invoices of the batch: a payment on the wrong claim is worse than
-        a refused one.
+        a refused one; and when it fits only one that the legacy host decides.
         """
         for kind, value in reference.keys:
-            found = self._find(organization, kind, value)
-            if len(found) > 1:
+            found = _find(self._known, organization, kind, value)
+            if found and len(found) > 1:
                 places = ", ".join(str(address) for address in found)
                 raise RowRefused(f"{kind}: names several invoices of this batch ({places}); use one that is unique")
             if found:
                 return Depends(found[0])
+            if elsewhere := _find(self._elsewhere, organization, kind, value):
+                raise RowRefused(f"{kind}: not submitted: it names {elsewhere} of this batch, {ELSEWHERE}")
         return None
 
-    def _find(self, organization: str, kind: str, value: str) -> list[Address]:
-        for name in kinds_meant(kind):
-            # an invoice that was refused before it was routed is remembered under no organization
-            if found := self._known.get((organization, name, value)) or self._known.get(("", name, value)):
-                return found
-        return []
+
+def _find(known: Mapping[tuple[str, str, str], Found], organization: str, kind: str, value: str) -> Found | None:
+    for name in kinds_meant(kind):
+        # an invoice that was never routed is remembered under no organization
+        if found := known.get((organization, name, value)) or known.get(("", name, value)):
+            return found
+    return None
 
 
 def refuse_with(invoice: Outcome, dependent: Address) -> Outcome:

@@ -6,12 +6,13 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from bridge.batch import Address, CallState, Outcome, Verdict
+from bridge.batch import LEGACY, Address, CallState, Outcome, Verdict
 from bridge.calls import LiveCall
 from bridge.errors import CannotTakeNow
-from bridge.intake import Desk, unpack_names, unpack_row
+from bridge.intake import Desk
 from bridge.journal import Attempt, CallRecord, RowRecord, StoredBatch
 from bridge.modern.requests import read_field
+from bridge.packing import unpack_names, unpack_row
 from bridge.plan import BatchClaims, Draft, PlannedRow, case_in
 from bridge.work import Work
 
@@ -28,7 +29,9 @@ def reopen(stored: StoredBatch, attempts: Sequence[Attempt], desk: Desk) -> Work
     planned = {row.address: _rebuild(desk, row) for row in stored.rows if row.operation}
     claims = BatchClaims()
     for row in stored.rows:
-        if row.operation:
+        if row.operation == LEGACY.name:
+            claims.add_elsewhere(row.organization, row.address, desk.names_in(row.address, row.item or b""))
+        elif row.operation:
             claims.add(planned[row.address])
         else:
             claims.add_refused(row.address, unpack_names(row))
@@ -39,7 +42,8 @@ def reopen(stored: StoredBatch, attempts: Sequence[Attempt], desk: Desk) -> Work
         record=stored.batch,
         desk=desk,
         rows=[(row.address, row.ledgerref) for row in stored.rows],
-        planned=list(planned.values()),
+        planned=[row for row in planned.values() if row.operation is not LEGACY],
+        relayed=[row for row in planned.values() if row.operation is LEGACY],
         claims=claims,
         outcomes={row.address: _outcome(row) for row in stored.rows if row.verdict is not Verdict.PENDING},
         opened=opened,
@@ -58,6 +62,8 @@ def _rows_once_in_doubt(stored: StoredBatch, attempts: Sequence[Attempt]) -> set
 
 
 def _rebuild(desk: Desk, row: RowRecord) -> PlannedRow:
+    if row.operation == LEGACY.name:
+        return PlannedRow(row.address, row.organization, LEGACY, row.item or b"{}")
     try:
         return unpack_row(row, desk.profile.objects[row.address.objectname].operations)
     except KeyError:

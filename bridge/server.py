@@ -40,7 +40,7 @@ async def serve(settings: Settings) -> None:
             log.info(Event.BRIDGE_STARTED, version=__version__, host=host, port=port, count=len(bridge.workshop.works))
             await stop.wait()
             log.info(Event.DRAINING, count=len(bridge.workshop.works))
-            await bridge.pipeline.drain(settings.server.drain_seconds)
+            await bridge.drain(settings.server.drain_seconds)
         finally:
             await runner.cleanup()
 

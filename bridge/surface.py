@@ -9,6 +9,7 @@ import aiohttp
 from aiohttp import web
 
 from bridge import __version__
+from bridge.crossing import Crossing
 from bridge.endpoints import Endpoints, NoteHook
 from bridge.errors import VendorError
 from bridge.hooks import HookSecrets, read_hook
@@ -20,10 +21,8 @@ from bridge.metrics import Metrics
 from bridge.middleware import answer_errors, observe_requests
 from bridge.modern.webhooks import Webhook
 from bridge.organizations import Directory
-from bridge.passthrough import PassThrough
 from bridge.pipeline import Pipeline
-from bridge.readback import Readback
-from bridge.senders import FetchJwks, Senders
+from bridge.senders import FetchJwks
 from bridge.settings import Settings
 
 
@@ -33,23 +32,19 @@ def make_surface(
     desks: Mapping[str, Desk],
     journal: Journal,
     pipeline: Pipeline,
-    readback: Readback,
+    crossing: Crossing,
     metrics: Metrics,
     *,
-    session: aiohttp.ClientSession,
-    legacy: aiohttp.ClientSession,
     clock: Callable[[], float],
 ) -> web.Application:
-    """Return the application; `legacy` is a session of `passthrough.open_legacy_session`."""
+    """Return the application."""
     endpoints = Endpoints(
-        Senders(settings, _fetch_jwks(session), clock),
+        crossing.batches,
+        crossing.questions,
         pipeline,
-        readback,
-        PassThrough(legacy, settings.legacy.base_url),
+        crossing.legacy_host,
         metrics,
         note_hook=_note_hook(journal, directory, clock),
-        max_body_bytes=settings.server.max_body_bytes,
-        max_reading_bytes=int(settings.server.max_reading_mb * 1024 * 1024),
         hook_secrets=_hook_secrets(settings, directory),
         description=_describe(desks),
     )
@@ -82,7 +77,9 @@ def _describe(desks: Mapping[str, Desk]) -> dict[str, Any]:
     return describe({name: mapping.shape for name, mapping in profile.objects.items()}, __version__, entries)
 
 
-def _fetch_jwks(session: aiohttp.ClientSession) -> FetchJwks:
+def fetch_jwks(session: aiohttp.ClientSession) -> FetchJwks:
+    """Return what fetches the keys of tokens' issuers."""
+
     async def fetch(url: str) -> Any:
         try:
             async with session.get(url, timeout=aiohttp.ClientTimeout(total=10)) as response:

@@ -7,9 +7,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
-from bridge.batch import Address, Outcome
+from bridge.batch import LEGACY, Address, Outcome
 from bridge.calls import Closing, LiveCall, Outcomes, close_nothing, side_by_side
 from bridge.completing import Completer
+from bridge.delivery import Delivery
 from bridge.expecting import Waiting
 from bridge.intake import Desk, Intake
 from bridge.journal import BatchRecord, DecideRows, PlanCall
@@ -33,10 +34,13 @@ class Work:
     rows: Sequence[tuple[Address, str]]
     """(address, ledgerref) of every row, in reply order."""
     planned: list[PlannedRow]
+    """Rows for the modern system."""
     claims: BatchClaims
     outcomes: dict[Address, Outcome]
     opened: asyncio.Future[None]
     """Done once the journal has the batch."""
+    relayed: Sequence[PlannedRow] = ()
+    """Rows for the legacy host, where both systems share the batch; one call carries them all."""
     calls: list[LiveCall] = field(default_factory=list)
     """Calls the journal already knows."""
     closing: Closing = close_nothing
@@ -80,7 +84,7 @@ class Work:
         return len(self.outcomes) == len(self.rows)
 
     def organizations(self) -> list[str]:
-        """Return the organizations that rows of the batch go to."""
+        """Return the organizations that rows of the batch go to on the modern side."""
         return sorted({row.organization for row in self.planned})
 
     def undecided(self) -> list[PlannedRow]:
@@ -96,6 +100,7 @@ def open_work(record: BatchRecord, desk: Desk, intake: Intake) -> Work:
         desk=desk,
         rows=[(row.address, row.ledgerref) for row in intake.rows],
         planned=intake.planned,
+        relayed=intake.relayed,
         # without a row that refers to a claim nobody will ask
         claims=intake.claims if any(row.reference for row in intake.planned) else BatchClaims(),
         outcomes=dict(intake.decided),
@@ -111,12 +116,14 @@ class Worker:
         journal: PatientJournal,
         submitter: Submitter,
         completer: Completer,
+        delivery: Delivery,
         *,
         max_rows_per_call: int,
     ) -> None:
         self._journal = journal
         self._submitter = submitter
         self._completer = completer
+        self._delivery = delivery
         self._max_rows_per_call = max_rows_per_call
 
     async def first_calls(self, work: Work) -> list[LiveCall]:
@@ -129,26 +136,42 @@ class Worker:
             ready = [row for row in by_wave[0] if row.reference is None]
             lanes = in_sequence(draft_calls(ready, self._max_rows_per_call))
             calls += [self._prepare(work, lane[0]) for lane in lanes]
-        if len(calls) == 1 and len(calls[0].rows) <= EAGER_ROWS:
-            return [await self._submitter.begin_with_batch(calls[0])]
+        if len(calls) == 1 and len(calls[0].rows) + len(work.relayed) <= EAGER_ROWS:
+            calls = [await self._submitter.begin_with_batch(calls[0])]
+        if work.relayed:
+            calls.append(self._delivery.prepare(work.record, work.relayed))
         return calls
 
     def withdraw(self, work: Work) -> None:
         """Free what calls hold that nobody carries any further."""
         for call in work.calls:
             self._submitter.withdraw(call)
+        if work.complete:
+            self._delivery.forget(work.record.id)
 
     def is_sending(self, work: Work) -> bool:
         """Tell whether a write of this batch is under way, which would be in doubt if it were cut off."""
         return self._submitter.is_sending(work.record.id)
 
     async def run(self, work: Work) -> None:
-        """Work every organization's rows side by side; rows undecided afterwards are in doubt, or wait for such.
+        """Work the rows of every organization, and those of the legacy host, side by side.
+
+        Rows undecided afterwards are in doubt, or wait for such.
 
         A row that waits for an invoice of another batch keeps its own batch running, even if that one is in doubt:
         nobody would tell when to go on.
         """
-        await side_by_side(self._run_organization(work, organization) for organization in work.organizations())
+        lanes = [self._run_organization(work, organization) for organization in work.organizations()]
+        if work.relayed:
+            lanes.append(self._run_legacy(work))
+        await side_by_side(lanes)
+
+    async def _run_legacy(self, work: Work) -> None:
+        """Have the legacy host decide its rows; an operator may have divided them among several calls."""
+        for call in work.calls:
+            if call.draft.operation is LEGACY:
+                carried = replace(call, closing=work.closing)
+                work.decide(await self._delivery.carry(carried, work.record, work.desk.profile.reply))
 
     async def _run_organization(self, work: Work, organization: str) -> None:
         rest = waves(row for row in work.undecided() if row.organization == organization).get(organization, ())

@@ -52,6 +52,18 @@ class Observer(Protocol):
         ...
 
 
+class Scorer(Protocol):
+    """Who counts what becomes of each organization's rows."""
+
+    def rows_decided(self, received_at: float, verdicts: Iterable[tuple[str, Verdict]]) -> None:
+        """Rows of a batch that was received then (Unix seconds) have these (organization, verdict)."""
+        ...
+
+    def batch_answered(self, record: BatchRecord, organizations: Sequence[str], seconds: float) -> None:
+        """A batch has its final answer, so many seconds after it was received."""
+        ...
+
+
 class Workshop:
     """Every open batch at work here."""
 
@@ -64,6 +76,7 @@ class Workshop:
         lobby: Lobby,
         *,
         observer: Observer,
+        scorer: Scorer,
         limits: Limits,
         clock: Callable[[], float],
     ) -> None:
@@ -73,6 +86,7 @@ class Workshop:
         self._worker = worker
         self._lobby = lobby
         self._observer = observer
+        self._scorer = scorer
         self._clock = clock
         self._works = OpenBatches(limits)
         self._tasks: dict[str, asyncio.Task[None]] = {}
@@ -117,6 +131,8 @@ class Workshop:
         work.opened.set_result(None)
         self._start(work)
         self._observer.batch_taken(work.record.sender, work.record.row_count)
+        decided = ((row.organization, row.verdict) for row in rows if row.verdict is not Verdict.PENDING)
+        self._scorer.rows_decided(work.record.received_at, decided)
         log.info(Event.BATCH_TAKEN, batch=work.record.id, sender=work.record.sender, rows=work.record.row_count)
 
     async def take_over(self) -> None:
@@ -225,7 +241,7 @@ class Workshop:
 
     async def _finish(self, work: Work) -> None:
         if work.sealed is None:  # the last verdict did not come with a call, or two calls ended at the same time
-            work.sealed = await _fold(work)
+            work.sealed = await self.remembered(work)
             await self._journal.write(
                 FinishBatch(work.record.id, work.sealed, self._clock(), tuple(work.organizations()))
             )
@@ -233,6 +249,9 @@ class Workshop:
         self._works.drop(work)
         seconds = self._clock() - work.record.received_at
         self._observer.batch_finished(work.record.sender, work.outcomes, seconds)
+        decided_here = ((row.organization, work.outcomes[row.address].verdict) for row in work.planned)
+        self._scorer.rows_decided(work.record.received_at, decided_here)
+        self._scorer.batch_answered(work.record, work.organizations(), seconds)
         log.info(Event.BATCH_FINISHED, batch=work.record.id, sender=work.record.sender)
 
     # --- answering -------------------------------------------------------------------------------------------------
@@ -267,21 +286,23 @@ class Workshop:
         return found.reply if found is not None and found.id == record.id else None
 
     async def interim(self, batch: Work | BatchRecord) -> bytes:
-        """Return the answer that what is known now allows."""
-        if isinstance(batch, Work) and not batch.lost:
-            return await _fold(batch)
+        """Return the answer that the journal allows now, whoever works the batch.
+
+        What is in memory may be behind what was told elsewhere, and take it back: a divided call tells its outcomes at
+        its end, the answer to a commit may be late, and another replica may have taken the batch over.
+        """
         record = batch.record if isinstance(batch, Work) else batch
         desk = self._desk_of(record)
-        stored = await self._store.load(record.id)
-        if stored is None:
+        standing = await self._store.standing(record.id)
+        if standing is None:
             raise CannotTakeNow("the journal does not know this batch any more: send it again")
-        rows = [(row.address, row.ledgerref) for row in stored.rows]
-        outcomes = {
-            row.address: Outcome(row.address, row.verdict, row.message)
-            for row in stored.rows
-            if row.verdict is not Verdict.PENDING
-        }
-        return await render(rows, outcomes, desk.profile.reply)
+        if standing.reply is not None:
+            return standing.reply
+        return await render(standing.rows, standing.outcomes, desk.profile.reply)
+
+    async def remembered(self, work: Work) -> bytes:
+        """Return the answer that memory allows: durable, but perhaps behind what others have been told."""
+        return await render(work.rows, dict(work.outcomes), work.desk.profile.reply)
 
     # --- letting go ------------------------------------------------------------------------------------------------
 
@@ -332,7 +353,3 @@ class Workshop:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-
-
-async def _fold(work: Work) -> bytes:
-    return await render(work.rows, dict(work.outcomes), work.desk.profile.reply)

@@ -1,4 +1,7 @@
-"""A real PostgreSQL for every test that asks for one: given by BRIDGE_TEST_POSTGRES, or started here."""
+"""What all tests share: how Hypothesis draws, and a real PostgreSQL.
+
+The server is given by BRIDGE_TEST_POSTGRES, or started here for the tests that ask for one.
+"""
 
 from __future__ import annotations
 
@@ -19,11 +22,17 @@ from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
 import pytest
+from hypothesis import settings
 
 UNPRIVILEGED = ("postgres", "nobody")
 """PostgreSQL refuses to run as root; these are tried in turn."""
 START_SECONDS = 30.0
 _names = itertools.count(1)
+
+# the gate draws alike on every machine and in every run, and no machine is too slow for it
+settings.register_profile("gate", derandomize=True, database=None, deadline=None)
+settings.register_profile("explore", derandomize=False, max_examples=500, deadline=None, print_blob=True)
+settings.load_profile("gate")  # pytest loads what --hypothesis-profile names after this
 
 
 class Databases:

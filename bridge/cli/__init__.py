@@ -6,13 +6,14 @@ A command imports its file only when it runs, so that `bridge --help` answers at
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from bridge import __version__
-from bridge.cli import journal_commands, xref_commands
+from bridge.cli import journal_commands, mode_commands, record_commands, xref_commands
 from bridge.cli.options import FAULTY, HELP_STYLE, AsJson, Config
 
 app = typer.Typer(
@@ -28,6 +29,8 @@ app.add_typer(journal_commands.batches, name="batches")
 app.add_typer(journal_commands.creditors, name="creditors")
 app.add_typer(journal_commands.unknown, name="unknown")
 app.add_typer(xref_commands.xref, name="xref")
+app.add_typer(mode_commands.mode, name="mode")
+app.add_typer(record_commands.record, name="record")
 
 
 def _show_version(wanted: bool) -> None:
@@ -158,6 +161,37 @@ def translate(
     from bridge.cli import translating
 
     translating.translate(file, config, sender, charset, as_json=as_json)
+
+
+@app.command()
+def compare(
+    files: Annotated[
+        list[Path], typer.Argument(metavar="FILES...", help="Recorded exchanges, or folders of them.")
+    ],
+    config: Config,
+    organization: Annotated[
+        str | None, typer.Option(metavar="ORG", help="Only this organization's rows; its id or its configured name.")
+    ] = None,
+    rules: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Expected differences; cutover.differences when left out.")
+    ] = None,
+    on: Annotated[
+        datetime | None,
+        typer.Option(metavar="DATE", formats=["%Y-%m-%d"], help="Judge expiry as on this day; today when left out."),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Hold recorded legacy answers against the bridge's: row by row, field by field.
+
+    Where a recording has no answer of the bridge, it is predicted; no bridge need run, and nothing is sent. Every row
+    ends up in one of three buckets: same, different, or excused by a rule. Each difference names the line of the
+    mapping files that makes it. Exit code 1 when anything differs without excuse.
+    """
+    from bridge.cli import comparing
+
+    day = (on or datetime.now(UTC)).date()
+    if not comparing.compare_files(files, config, organization, rules, day, as_json=as_json):
+        raise typer.Exit(FAULTY)
 
 
 app.command()(journal_commands.ledger)

@@ -10,13 +10,18 @@ from typing import Any
 
 from rich.text import Text
 
-from bridge.cli.doubts import list_in_doubt, name_command, order_fields, tell_state
+from bridge.batch import LEGACY
+from bridge.cli.doubts import list_at_legacy_host, list_in_doubt, name_command, order_fields, tell_state
 from bridge.cli.journals import load_batch, read_books
 from bridge.cli.places import address_fields, name_places
 from bridge.cli.screen import Screen, bad, good, print_json, waiting
 from bridge.cli.times import say_time, write_iso
 from bridge.journal import Attempt, BatchSummary, Books, CallRecord, Order, RowRecord, StoredBatch
 from bridge.settings import load_settings
+
+
+LOOKED_FOR = "The bridge looks for it first. If it stays, find out whether it arrived"
+LEFT_ALONE = "Nobody can look for it but you: find out at the legacy host whether it arrived"
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +128,10 @@ def _write_batch(screen: Screen, history: History) -> None:
 def _write_call(screen: Screen, call: CallRecord, attempts: Sequence[Attempt]) -> None:
     screen.heading(f"POST {call.path}")
     screen.say(f"  {call.operation}: {name_places(call.rows)}")
-    screen.say(f"  idempotency key {call.id}, modern batch {call.modern_batch or '-'}")
+    if call.operation == LEGACY.name:
+        screen.say("  to the legacy host, rows as their caller wrote them")
+    else:
+        screen.say(f"  idempotency key {call.id}, modern batch {call.modern_batch or '-'}")
     lines = [(say_time(attempt.at, precise=True), attempt.state.value, attempt.why or "-") for attempt in attempts]
     screen.table(("at (UTC)", "state", "why"), lines)
 
@@ -134,10 +142,16 @@ def _write_orders(screen: Screen, history: History) -> None:
         columns = ("at (UTC)", "by", "rows", "settled as", "because", "result")
         screen.table(columns, [_order_line(order) for order in history.orders])
     ordered = {row for order in history.orders if order.fulfilled_at is None for row in order.rows}
-    if open_doubts := [row for row in list_in_doubt(history.stored) if row not in ordered]:
-        screen.heading(f"In doubt: {name_places(open_doubts)}")
-        screen.say("  The bridge looks for it first. If it stays, find out whether it arrived, and settle it:")
-        screen.say(f"  {name_command(history.stored.batch.id)}")
+    open_doubts = [row for row in list_in_doubt(history.stored) if row not in ordered]
+    legacy = list_at_legacy_host(history.stored)
+    for advice, rows in (
+        (LOOKED_FOR, [row for row in open_doubts if row not in legacy]),
+        (LEFT_ALONE, [row for row in open_doubts if row in legacy]),
+    ):
+        if rows:
+            screen.heading(f"In doubt: {name_places(rows)}")
+            screen.say(f"  {advice}, and settle it:")
+            screen.say(f"  {name_command(history.stored.batch.id, rows if len(rows) < len(open_doubts) else ())}")
 
 
 def _order_line(order: Order) -> Sequence[str | Text]:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
+from datetime import UTC, date, datetime
 from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 from bridge.batch import Address, Outcome, RowRefused
-from bridge.cli.screen import Screen, bad, good, print_json
+from bridge.cli.screen import Screen, bad, good, print_json, waiting
+from bridge.comparing import load_rules
 from bridge.errors import MappingFault, SettingsFault
 from bridge.legacy.reader import RowReader
 from bridge.mapping import (
@@ -53,11 +55,13 @@ class Report:
     """How many of them, from the first, belong to the settings and to profiles in use."""
     nulls: list[AlwaysNull] = field(default_factory=list)
     """Fields that reads are always answered null for, in the order of the profiles."""
+    warnings: list[str] = field(default_factory=list)
+    """What somebody should look at; no start is stopped by it."""
 
 
 def check(config: Path, *, as_json: bool) -> bool:
     """Check everything a start depends on, and show what was found; tell whether there is no fault."""
-    report = examine(config)
+    report = examine(config, datetime.now(UTC).date())
     if as_json:
         print_json({"ok": not report.faults, **asdict(report)})
     else:
@@ -65,8 +69,8 @@ def check(config: Path, *, as_json: bool) -> bool:
     return not report.faults
 
 
-def examine(config: Path) -> Report:
-    """Return every fault of the configuration and of all profiles in its mappings folder."""
+def examine(config: Path, today: date) -> Report:
+    """Return every fault of the configuration, of all profiles in its mappings folder, and of its other files."""
     report = Report()
     try:
         settings = load_settings(config, os.environ)
@@ -74,6 +78,7 @@ def examine(config: Path) -> Report:
         report.faults += _name_file(config, str(fault))
         return report
     report.assumed += [Assumption(str(config), key, note) for key, note in _list_assumed_settings(settings)]
+    _check_differences(settings, report, today)
     spoken = {sender.profile for sender in settings.senders}
     report.heard = len(report.assumed)
     faults: list[str] = []
@@ -83,6 +88,22 @@ def examine(config: Path) -> Report:
         faults += run_examples(profile, _reader(profile))
     report.faults = list(dict.fromkeys(report.faults + faults))  # files that profiles share are told once
     return report
+
+
+def _check_differences(settings: Settings, report: Report, today: date) -> None:
+    """Note what is wrong with the rules for expected differences, and which of them have expired."""
+    file = settings.cutover.differences
+    try:
+        rules = load_rules(file, {one.id for one in settings.organizations})
+    except SettingsFault as fault:
+        report.faults += str(fault).splitlines()
+        return
+    report.warnings += [
+        f'{file}: rule "{rule.id}" expired on {rule.expires} and hides nothing any more; ask {rule.owner} '
+        "whether to remove or to renew it"
+        for rule in rules.rules
+        if rule.expires < today
+    ]
 
 
 def _note_profile(report: Report, profile: Profile, *, used: bool) -> None:
@@ -153,6 +174,8 @@ def _write(screen: Screen, config: Path, report: Report) -> None:
         _write_assumed(screen, unheard)
     _write_nulls(screen, report.nulls)
     screen.say()
+    for warning in report.warnings:
+        screen.say(waiting(f"warning: {warning}"))
     if not report.faults:
         more = f", and {len(unheard)} of profiles that no sender speaks" if unheard else ""
         screen.say(good(f"{config}: no fault; {len(heard)} assumptions are listed above{more}"))

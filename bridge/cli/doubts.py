@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-from bridge.batch import Address, CallState, Verdict
+from bridge.batch import LEGACY, Address, CallState, Verdict
 from bridge.cli.places import address_fields
 from bridge.cli.times import write_iso
 from bridge.journal import CallRecord, Order, RowRecord, StoredBatch
@@ -27,9 +27,15 @@ def list_in_doubt(stored: StoredBatch) -> tuple[Address, ...]:
     return tuple(row.address for row in stored.rows if tell_state(row, calls) == IN_DOUBT)
 
 
-def name_command(batch_id: str) -> str:
-    """Return what to type to settle the rows of a batch."""
-    return f"bridge batches settle {batch_id} --accepted|--refused|--resend --by NAME --because TEXT"
+def list_at_legacy_host(stored: StoredBatch) -> frozenset[Address]:
+    """Return the rows of a batch that the legacy host decides."""
+    return frozenset(row.address for row in stored.rows if row.operation == LEGACY.name)
+
+
+def name_command(batch_id: str, rows: Iterable[Address] = ()) -> str:
+    """Return what to type to settle rows of a batch, or all that are in doubt."""
+    named = "".join(f" --row {row.objectname}:{row.objectindex}" for row in rows)
+    return f"bridge batches settle {batch_id}{named} --accepted|--refused|--resend --by NAME --because TEXT"
 
 
 def order_fields(order: Order) -> dict[str, Any]:

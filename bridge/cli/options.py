@@ -20,3 +20,6 @@ Config = Annotated[
     ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document, for scripts.")]
+Organization = Annotated[str, typer.Argument(metavar="ORG", help="The organization's id, or its configured name.")]
+Actor = Annotated[str, typer.Option("--actor", "--by", metavar="NAME", help="Who says so; kept in the history.")]
+Reason = Annotated[str, typer.Option("--reason", "--because", metavar="TEXT", help="Why; kept in the history.")]

@@ -15,6 +15,7 @@ from rich.padding import Padding
 from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
+from rich.tree import Tree
 
 from bridge.cli.layout import lay_out
 
@@ -66,6 +67,16 @@ class Screen:
         for row in rows:
             table.add_row(*row)
         self._console.print(table)
+
+    def tree(self, tree: Tree) -> None:
+        """Show a tree, as far to the right as a section's content."""
+        if not self.plain:
+            self._console.print(Padding(tree, (0, 0, 0, len(MARGIN)), expand=False))
+            return
+        with self._console.capture() as captured:
+            self._console.print(tree, soft_wrap=True)
+        for line in captured.get().splitlines():
+            self._print(Text(MARGIN + line.rstrip()))
 
     @property
     def _width(self) -> int:

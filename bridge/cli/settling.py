@@ -24,11 +24,11 @@ from bridge.settings import Settings, load_settings
 MEANINGS = {
     Settlement.ACCEPTED: "the reply will say OK; nothing is sent",
     Settlement.REFUSED: "the ERP will be told that it was refused, and may send it again; nothing is sent",
-    Settlement.RESEND: "it will be sent again, with the same ids and idempotency key",
+    Settlement.RESEND: "it will be sent again as it was, with the same ids and idempotency key where it has them",
 }
 """What follows from each settlement, for every row it covers."""
 WARNINGS = {
-    Settlement.ACCEPTED: "Only when you have seen it in the modern system: otherwise it is lost.",
+    Settlement.ACCEPTED: "Only when you have seen it in the system that decides it: otherwise it is lost.",
     Settlement.REFUSED: "Only when you know that it did not arrive: otherwise the ERP may have it booked twice.",
     Settlement.RESEND: "Only when you know that it did not arrive: otherwise it may be booked twice.",
 }

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,18 +13,18 @@ from typing import Any
 import msgspec
 import typer
 
-from bridge.batch import OBJECTNAMES, Address, Outcome, Reference, RowRefused, Verdict
+from bridge.batch import OBJECTNAMES, Address, Outcome, Reference, Verdict
 from bridge.cli.losses import LostField, list_lost, write_lost
 from bridge.cli.places import address_fields, name_places
 from bridge.cli.screen import Screen, bad, good, print_json, waiting
 from bridge.errors import BatchTooLarge, CallerError, OperatorError
-from bridge.identity import identify
-from bridge.intake import Desk, Intake, fingerprint
+from bridge.intake import Desk, Intake
 from bridge.legacy.body import decode_body, split
 from bridge.mapping import load_profile
 from bridge.modern.requests import assemble, with_field
 from bridge.organizations import Directory
 from bridge.plan import ORGANIZATION_PLACEHOLDER, Draft, PlannedRow, draft_calls, refuse_with, waves
+from bridge.predicting import find_bond, read_in
 from bridge.senders import Sender, Senders
 from bridge.settings import Settings, load_settings
 
@@ -93,8 +92,7 @@ async def dry_run(settings: Settings, sender: Sender, body: bytes, charset: str)
         raise BatchTooLarge
     envelope = split(decode_body(body, content_type))
     desk = Desk(load_profile(settings.mappings.folder / sender.profile), Directory(settings))
-    identity = identify(sender, envelope.batchid, await fingerprint(envelope), lambda: str(uuid.uuid4()))
-    intake = await desk.take(sender, envelope, seed="\0".join((sender.id, identity, "")))
+    intake = await read_in(desk, sender, envelope)
     refused, calls = _plan(intake, settings.modern.max_rows_per_call)
     return DryRun(
         sender=sender.id,
@@ -148,16 +146,15 @@ def _complete(row: PlannedRow, intake: Intake) -> tuple[PlannedRow, str] | Outco
     """Return the row with a stand-in for the id it waits for, and in words what it waits for."""
     if row.reference is None:
         return row, ""
-    try:
-        depends = intake.claims.depend(row.organization, row.reference)
-    except RowRefused as refusal:
-        return Outcome(row.address, Verdict.REFUSED, str(refusal))
-    if depends is None:
+    bond = find_bond(row, intake)
+    if isinstance(bond, Outcome):
+        return bond
+    if bond is None:
         kind, value = row.reference.keys[0]
         return _fill(row, row.reference, f"{kind} {value}"), f"after looking up {_name_keys(row.reference)}"
-    if (outcome := intake.decided.get(depends.invoice)) is not None:
+    if (outcome := intake.decided.get(bond.invoice)) is not None:
         return refuse_with(outcome, row.address)
-    return _fill(row, row.reference, f"{depends.invoice} of this batch"), f"after {depends.invoice} of this batch"
+    return _fill(row, row.reference, f"{bond.invoice} of this batch"), f"after {bond.invoice} of this batch"
 
 
 def _name_keys(reference: Reference) -> str:

@@ -6,7 +6,22 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from bridge.batch import Address, CallState, Outcome
-from bridge.journal.records import BatchRecord, CallRecord, CaseEvent, Claim, Rebuild, RowRecord, Settlement
+from bridge.journal.records import (
+    BatchRecord,
+    CallRecord,
+    CaseEvent,
+    Claim,
+    Observation,
+    PassedBatch,
+    Rebuild,
+    RowRecord,
+    Sample,
+    Settlement,
+)
+from bridge.modes import Switch
+
+SAMPLES_KEPT = 5
+"""How many samples of one kind of difference are kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +59,7 @@ class MoveCall:
 
 @dataclass(frozen=True, slots=True)
 class DecideRows:
-    """Give rows their final verdict. A row that has one already keeps it."""
+    """Give rows their final verdict, and the legacy host's reference where it told one. A decided row keeps both."""
 
     batch_id: str
     outcomes: Sequence[Outcome]
@@ -132,6 +147,55 @@ class NoteRebuild:
     progress: Rebuild
 
 
+@dataclass(frozen=True, slots=True)
+class SetSwitch:
+    """Change how an organization's rows go. Raises StaleSwitch unless its newest switch is still number `expected`.
+
+    One that is recorded already, to the moment and the actor, stays as it is: an unsure writer may repeat it.
+    """
+
+    switch: Switch
+    """Its `number` is given by the journal."""
+    expected: int
+    """0: nobody has switched the organization before."""
+
+
+@dataclass(frozen=True, slots=True)
+class NotePassed:
+    """Remember batches that went to the legacy host; one that is known gets the newer time."""
+
+    batches: Sequence[PassedBatch]
+
+
+@dataclass(frozen=True, slots=True)
+class Observe:
+    """Add to what was seen: counts of the same organization, span, topic and subject add up."""
+
+    observations: Sequence[Observation]
+
+
+@dataclass(frozen=True, slots=True)
+class KeepSamples:
+    """Keep samples of differences: the first `SAMPLES_KEPT` of each organization, path and kind."""
+
+    samples: Sequence[Sample]
+
+
+@dataclass(frozen=True, slots=True)
+class HandOver:
+    """Note that a catch-up batch carries these rows to the legacy system; raises HandedOverBefore if one is carried.
+
+    What is recorded already, with the same rows, moment and actor, stays as it is: an unsure writer may repeat it.
+    """
+
+    export: str
+    organization: str
+    rows: Sequence[tuple[str, Address]]
+    """(batch id, address)."""
+    actor: str
+    at: float
+
+
 Change = (
     OpenBatch
     | PlanCall
@@ -145,9 +209,14 @@ Change = (
     | FulfilOrder
     | RegisterSettlements
     | NoteRebuild
+    | SetSwitch
+    | NotePassed
+    | Observe
+    | KeepSamples
+    | HandOver
 )
 
-ClerkChange = PlaceOrder | LearnClaims | NoteRebuild
+ClerkChange = PlaceOrder | LearnClaims | NoteRebuild | SetSwitch | HandOver
 """What the command line may write beside a running bridge."""
 
 
@@ -173,6 +242,14 @@ class LostBatch(Exception):
     def __init__(self, batch_id: str = "") -> None:
         super().__init__(f"batch {batch_id} is not ours any more: another replica may work it")
         self.batch_id = batch_id
+
+
+class StaleSwitch(Exception):
+    """The organization was switched by somebody else in the meantime: look again before you decide."""
+
+
+class HandedOverBefore(Exception):
+    """A row is in a catch-up batch already; it must not be carried to the legacy system twice."""
 
 
 class IdentityTaken(Exception):

@@ -14,7 +14,11 @@ wrongly joined claim would withdraw the wrong case. Nor is an invoice number wit
 a record is dropped when it teaches nothing (rule 4), and kept apart when it would. One without an invoice number is
 joined with its equal at most, and one that names no invoice at all is not kept.
 
-What is joined is completed: a newer value replaces an older one, an empty value never replaces a known one.
+An invoice number that more than `ALIKE` records have joins nothing: nobody can look at all that may fit as well.
+
+What is joined is completed: a newer value replaces an older one, an empty value never replaces a known one. Of older
+records with different values, the one with an invoiceId is heard first, then the one known longest: nothing depends on
+the order in which a store finds them.
 """
 
 from __future__ import annotations
@@ -43,7 +47,10 @@ KINDS = {
 CLAIMS_AT_ONCE = 1000
 """How many claims to teach in one write beside a running bridge: the store is then held for less than 100 ms."""
 ALIKE = 100
-"""How many records of one invoice number, or unique id, are looked at; one that is more common says nothing."""
+"""How many records of one invoice number, or unique id, are looked at; a more common number says nothing.
+
+A store looks up one more by number, which tells that there are too many. Of a unique id it also looks up all without an
+invoiceId, where that may matter: what is left out then are further invoices, and two are reason enough to join none."""
 
 Known = tuple[int, Claim]
 """A claim in the store, and its number there."""
@@ -128,6 +135,7 @@ def next_size(part: Sequence[Claim], work: Round) -> int:
 
 def find_kin(claim: Claim, known: Sequence[Known]) -> list[Known] | None:
     """Return the records that are one with a claim, the closest first; None when it teaches nothing."""
+    known = sorted(_hear(claim, known), key=_distance)
     if is_nameless(claim):
         if any(covers(other, claim) for _, other in known):
             return None
@@ -138,6 +146,28 @@ def find_kin(claim: Claim, known: Sequence[Known]) -> list[Known] | None:
     if len(kin) == 1 and not mates and whole == kin[0][1]:
         return None
     return kin + mates
+
+
+def _hear(claim: Claim, known: Sequence[Known]) -> Sequence[Known]:
+    """Leave out, where too many have the claim's invoice number, what a store found by that number alone."""
+    number = claim.invoice_number
+    if not number or sum(other.invoice_number == number for _, other in known) <= ALIKE:
+        return known
+    return [each for each in known if _share_id(claim, each[1]) or _repeats(claim, each[1])]
+
+
+def _distance(known: Known) -> tuple[bool, int]:
+    number, claim = known
+    return not claim.invoice_id, number
+
+
+def _share_id(one: Claim, other: Claim) -> bool:
+    return not set(_ids(one)).isdisjoint(_ids(other))
+
+
+def _repeats(claim: Claim, other: Claim) -> bool:
+    """Tell whether an imported record says again what another one said, which stores find however many there are."""
+    return is_nameless(claim) and is_nameless(other) and claim.ledgerref == other.ledgerref and covers(other, claim)
 
 
 def _complete(claim: Claim, kin: Sequence[Known]) -> Claim:

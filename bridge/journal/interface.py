@@ -14,15 +14,21 @@ from bridge.journal.records import (
     BatchSummary,
     CaseEvent,
     Claim,
+    HandedOver,
     Ledger,
     NumberedSettlement,
+    Observation,
     Order,
+    PassedBatch,
     PendingInvoice,
     Rebuild,
+    Sample,
     SeenCreditor,
+    Standing,
     StoredBatch,
     UnknownField,
 )
+from bridge.modes import Switch
 
 ERASED = "refused; the reason was erased at the end of the retention time"
 """What stands in the place of an erased message, in the books and in answers given again."""
@@ -48,6 +54,8 @@ class News(StrEnum):
     """A caller waits for a batch at a replica that does not work it: whoever does says so if waiting is useless."""
     PARKED = "parked"
     """Waiting for a batch is useless until an operator has settled its rows in doubt; the id is the batch's."""
+    SWITCHED = "switched"
+    """An organization's rows go another way from now on; the id is the organization's."""
     BACK = "back"
     """The store was out of reach and is back: what waits to be written may try again at once; no id."""
 
@@ -61,6 +69,10 @@ class Books(Protocol):
 
     async def load(self, batch_id: str) -> StoredBatch | None:
         """Return a batch with rows and calls."""
+        ...
+
+    async def standing(self, batch_id: str) -> Standing | None:
+        """Return what may be said of a batch, all of one moment; whatever was decided before the question is in it."""
         ...
 
     async def open_batches(self) -> list[str]:
@@ -139,6 +151,34 @@ class Books(Protocol):
         """Return what operators said about a batch, oldest first."""
         ...
 
+    async def switches(self) -> list[Switch]:
+        """Return the newest switch of every organization that has one; cheap enough to be asked twice a second."""
+        ...
+
+    async def switch_history(self, organization: str = "") -> list[Switch]:
+        """Return every switch, oldest first; with an organization only its own."""
+        ...
+
+    async def passed(self, sender: str, identity: str) -> PassedBatch | None:
+        """Return what is known of a batch that went to the legacy host as a whole."""
+        ...
+
+    async def observations(self, organization: str, since: float, topics: Collection[str] = ()) -> list[Observation]:
+        """Return what was seen in spans that begin at `since` (Unix seconds) or later, in order; no topics: of all."""
+        ...
+
+    async def samples(self, organization: str) -> list[Sample]:
+        """Return the kept samples of differences, by path and kind, oldest first."""
+        ...
+
+    async def batches_of(self, organization: str, since: float) -> list[str]:
+        """Return the ids of batches received at `since` or later with rows of this organization, oldest first."""
+        ...
+
+    async def handed_over(self, organization: str) -> list[HandedOver]:
+        """Return the rows that catch-up batches have carried to the legacy system, in the order of their batches."""
+        ...
+
     async def close(self) -> None:
         """Let go of the store."""
         ...
@@ -148,9 +188,10 @@ class Office(Books, Protocol):
     """What the command line may do beside a running bridge, or without one: read, place orders, teach claims."""
 
     async def write(self, *changes: ClerkChange) -> None:
-        """Make changes durable, all or none; an order that is recorded already stays as it is.
+        """Make changes durable, all or none; what just this writer has recorded already stays as it is.
 
-        Raises ValueError when a row is not in doubt, or CannotTakeNow when the store cannot be written.
+        Raises ValueError when a row is not in doubt, StaleSwitch, HandedOverBefore, or CannotTakeNow when the store
+        cannot be written.
         """
         ...
 
@@ -199,14 +240,15 @@ class Journal(Books, Protocol):
     async def write(self, *changes: Change) -> None:
         """Make the changes durable, all or none.
 
-        Raises IdentityTaken, StaleCall, LostBatch, or CannotTakeNow when the store cannot be written (disk full,
-        read-only, not reachable).
+        Raises IdentityTaken, StaleCall, StaleSwitch, HandedOverBefore, LostBatch, or CannotTakeNow when the store
+        cannot be written (disk full, read-only, not reachable).
         """
         ...
 
     async def erase(self, finished_before: float, redact: Redact) -> int:
-        """Erase payloads, items and messages of batches finished before (Unix seconds), and hooks received before.
+        """Erase payloads, items and messages of batches finished before (Unix seconds), and other lines as old.
 
+        These are hooks, observations, samples, and notes of batches that passed under an identity made of content.
         A message goes when its row was sent: it may be the modern system's, and hold anything. In the stored answers
         `redact` replaces it. Books and ids stay. Return how many batches were erased.
         """

@@ -2,11 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
 from bridge.batch import Address, CallState, advance
 from bridge.journal.addresses import render_addresses
-from bridge.journal.changes import MoveCall, OpenBatch, PlaceOrder, PlanCall, RegisterSettlements
+from bridge.journal.changes import (
+    SAMPLES_KEPT,
+    HandedOverBefore,
+    HandOver,
+    MoveCall,
+    OpenBatch,
+    PlaceOrder,
+    PlanCall,
+    RegisterSettlements,
+    SetSwitch,
+    StaleSwitch,
+)
+from bridge.journal.records import Sample
+from bridge.modes import Switch
 
 
 def require_whole(change: OpenBatch) -> None:
@@ -66,3 +81,62 @@ def sort_settlements(
     new = [dated for dated in dates.items() if dated[0] not in known]
     redated = [dated for dated in dates.items() if dated[1] not in {"", known.get(dated[0], dated[1])}]
     return new, redated
+
+
+def is_next(change: SetSwitch, newest: Switch | None) -> bool:
+    """Tell whether a switch is to be written; False when it is recorded already, by a writer who could not be sure.
+
+    Raises StaleSwitch when the organization's newest switch is another than was expected.
+    """
+    number = newest.number if newest is not None else 0
+    if number == change.expected:
+        return True
+    if newest is not None and newest == replace(change.switch, number=number):
+        return False
+    raise StaleSwitch(
+        f"organization {change.switch.organization} was switched in the meantime: "
+        f"its newest switch is number {number}, not {change.expected}"
+    )
+
+
+Carried = tuple[str, str, float]
+"""Which catch-up batch carries a row: its id, who made it, and when."""
+
+
+def is_free(change: HandOver, found: Mapping[tuple[str, Address], Carried | None]) -> bool:
+    """Tell whether rows are to be handed over; False when just this hand-over is recorded already.
+
+    `found` are those of its rows that the journal has, with what carries them. Raises HandedOverBefore when something
+    else does, ValueError when a row is not in the journal or is named twice.
+    """
+    if len(set(change.rows)) != len(change.rows):
+        raise ValueError(f"catch-up batch {change.export} names a row twice")
+    for batch_id, address in change.rows:
+        if (batch_id, address) not in found:
+            raise ValueError(f"{address} of batch {batch_id} is not in the journal")
+    carriers = set(found.values())
+    if carriers <= {None}:
+        return True
+    if carriers == {(change.export, change.actor, change.at)}:
+        return False
+    (batch_id, address), carrier = next((row, carrier) for row, carrier in found.items() if carrier is not None)
+    raise HandedOverBefore(f"{address} of batch {batch_id} is in catch-up batch {carrier[0]} already")
+
+
+Difference = tuple[str, str, str]
+"""What samples are kept of: organization, path and kind."""
+
+
+def difference_of(sample: Sample) -> Difference:
+    """Return what a sample is one of."""
+    return sample.organization, sample.path, sample.kind
+
+
+def choose_samples(samples: Iterable[Sample], kept: Mapping[Difference, int]) -> list[Sample]:
+    """Return the samples there is room for, beside those that are kept already."""
+    counts, chosen = Counter(kept), []
+    for sample in samples:
+        if counts[difference_of(sample)] < SAMPLES_KEPT:
+            counts[difference_of(sample)] += 1
+            chosen.append(sample)
+    return chosen

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from bridge.journal.changes import Change, FinishBatch, Hook, PlaceOrder
+from bridge.journal.changes import Change, FinishBatch, Hook, PlaceOrder, SetSwitch
 from bridge.journal.interface import News
 
 
@@ -17,6 +17,8 @@ def news_of(changes: Iterable[Change]) -> Iterator[tuple[News, str]]:
                 yield News.CHANGED, organization
         elif isinstance(change, PlaceOrder):
             yield News.ORDERED, change.batch_id
+        elif isinstance(change, SetSwitch):
+            yield News.SWITCHED, change.switch.organization
 
 
 def news_of_hook(hook: Hook) -> Iterator[tuple[News, str]]:

@@ -58,7 +58,9 @@ SELECT row.batch, row.position, COALESCE(batch.id, 'number ' || row.batch) AS na
     WHEN batch.number IS NULL THEN 'its batch is not in the journal'
     WHEN row.verdict NOT IN ('accepted', 'refused', 'pending') THEN 'its verdict is none that exists'
     WHEN row.call IS NOT NULL AND call.state IS NULL THEN 'its call is not in the journal'
-    WHEN row.organization <> call.organization THEN 'it belongs to '
+    WHEN (row.operation = 'legacy-batch') <> (call.operation = 'legacy-batch')
+        THEN 'its call ' || call.id || ' goes to the other system'
+    WHEN row.organization <> call.organization AND call.operation <> 'legacy-batch' THEN 'it belongs to '
         || COALESCE('organization ' || NULLIF(row.organization, ''), 'no organization')
         || ', but its call ' || call.id || ' goes to organization ' || call.organization
     WHEN row.verdict = 'pending' AND batch.finished_at IS NOT NULL THEN 'it is pending, but its batch is finished'

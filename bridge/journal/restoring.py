@@ -3,23 +3,29 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from operator import itemgetter
 from typing import Any
 
-from bridge.batch import Address, CallState, Verdict
+from bridge.batch import Address, CallState, Outcome, Verdict
 from bridge.journal.addresses import read_addresses
 from bridge.journal.records import (
     Attempt,
     BatchRecord,
     CallRecord,
     CaseEvent,
+    HandedOver,
+    Observation,
     Order,
     PendingInvoice,
     RowRecord,
+    Sample,
     SeenCreditor,
     Settlement,
+    Standing,
 )
+from bridge.modes import Mode, Switch
 
 BATCH_COLUMNS = (
     "batch.number, batch.id, sender, profile, batchid, identity, content, received_at, offline, row_count,"
@@ -30,8 +36,18 @@ ROW_COLUMNS = (
     "objectname, objectindex, verdict, message, ledgerref, organization, operation, unique_id, item.body,"
     " item.reference, call"
 )
+STANDING = """
+SELECT batch.reply, row.objectname, row.objectindex, row.ledgerref, row.verdict, row.message
+FROM batch LEFT JOIN row ON row.batch = batch.number AND batch.finished_at IS NULL
+WHERE batch.id = {batch_id} ORDER BY row.position
+"""
+"""One statement, so that answer and rows are of one moment; the rows of a batch that is answered are not read."""
 EVENT_COLUMNS = "number, organization, case_id, case_number, at, kind, status, fields"
 ORDER_COLUMNS = "word.id, batch.id, word.addresses, settlement, actor, reason, at, fulfilled_at, result"
+SWITCH_COLUMNS = "organization, mode, other, percent, recording, number, at, actor, reason"
+OBSERVATION_COLUMNS = "organization, since, topic, subject, count"
+SAMPLE_COLUMNS = "organization, path, kind, at, sender, objectname, objectindex, legacy, bridge"
+HANDED_OVER_COLUMNS = "batch.id, word.objectname, word.objectindex, export, at"
 
 Columns = Iterable[Any]
 
@@ -59,6 +75,19 @@ def to_row(found: Columns, call_ids: Mapping[int, str]) -> RowRecord:
         *(message, ledgerref, organization, operation, unique_id, item, reference),
         call_id=call_ids.get(call),
     )
+
+
+def to_standing(found: Sequence[Any]) -> Standing | None:
+    """Restore how a batch stands from what STANDING finds, which is nothing for an unknown one."""
+    if not found:
+        return None
+    rows = [(Address(name, index), *rest) for _, name, index, *rest in found if name is not None]
+    outcomes = {
+        address: Outcome(address, Verdict(verdict), message)
+        for address, _, verdict, message in rows
+        if verdict != Verdict.PENDING
+    }
+    return Standing(found[0][0], tuple((address, ledgerref) for address, ledgerref, *_ in rows), outcomes)
 
 
 def to_pending_invoice(found: Columns) -> PendingInvoice:
@@ -93,3 +122,50 @@ def to_histories(found: Iterable[Columns]) -> dict[str, list[CaseEvent]]:
         event = CaseEvent(organization, case_id, case_number, at, kind, status, tuple(json.loads(fields)))
         histories.setdefault(event.case_id, []).append(event)
     return histories
+
+
+def to_switch(found: Columns) -> Switch:
+    """Restore a switch from SWITCH_COLUMNS."""
+    organization, mode, other, percent, recording, *rest = found
+    return Switch(organization, Mode(mode), Mode(other) if other else None, percent, bool(recording), *rest)
+
+
+def to_observations(found: Iterable[Columns]) -> list[Observation]:
+    """Restore what was seen from OBSERVATION_COLUMNS: by the beginning of the spans, then by topic and subject."""
+    seen = [
+        Observation(organization, since, topic, read_subject(subject), count)
+        for organization, since, topic, subject, count in found
+    ]
+    return sorted(seen, key=lambda one: (one.since, one.topic, one.subject))
+
+
+def render_subject(subject: Sequence[str]) -> str:
+    """Write the subject of an observation as it is stored: JSON in ASCII, which every store can hold."""
+    return json.dumps(list(subject), separators=(",", ":"))
+
+
+@lru_cache(maxsize=4096)
+def read_subject(text: str) -> tuple[str, ...]:
+    """Read what `render_subject` wrote; the same few subjects come in span after span."""
+    return tuple(json.loads(text))
+
+
+def to_sample(found: Columns) -> Sample:
+    """Restore a sample from SAMPLE_COLUMNS."""
+    organization, path, kind, at, sender, objectname, objectindex, legacy, bridge = found
+    address = None if objectname is None else Address(objectname, objectindex)
+    return Sample(organization, path, kind, at, sender, address, legacy, bridge)
+
+
+def to_carriers(found: Iterable[Columns]) -> dict[tuple[str, Address], tuple[str, str, float] | None]:
+    """Restore rows (batch id, address), each with the export, actor and time of what carries it, if anything does."""
+    return {
+        (batch_id, Address(objectname, objectindex)): None if export is None else (export, actor, at)
+        for batch_id, objectname, objectindex, export, actor, at in found
+    }
+
+
+def to_handed_over(found: Columns) -> HandedOver:
+    """Restore a row that was handed over from HANDED_OVER_COLUMNS."""
+    batch_id, objectname, objectindex, export, at = found
+    return HandedOver(batch_id, Address(objectname, objectindex), export, at)

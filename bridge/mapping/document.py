@@ -261,6 +261,10 @@ class ProfileDocument(Strict):
     time_zone: str = ""
 
 
+HostVerdict = Literal["accepted", "refused", "in doubt"]
+"""What a row of the legacy host is taken for; one in doubt waits for an operator."""
+
+
 class ReplyCodes(Strict):
     """`[codes]`: the number that sums up a whole batch."""
 
@@ -277,6 +281,17 @@ class ReplyTexts(Strict):
     pending: Text
 
 
+class HostPart(Strict):
+    """`[legacy_host]`: what the legacy host's own answer means for a row, where both systems share a batch."""
+
+    evidence: Evidence = "assumed"
+    note: str = "no page says how the legacy host lists a row that is pending, or none of its rows"
+    pending: HostVerdict = "accepted"
+    both: HostVerdict = "refused"
+    unmentioned: HostVerdict = "refused"
+    unmentioned_in_success: HostVerdict = "accepted"
+
+
 class ReplyDocument(Strict):
     """`reply.toml`: the words of the folded reply."""
 
@@ -285,3 +300,4 @@ class ReplyDocument(Strict):
     note: str = ""
     codes: ReplyCodes
     texts: ReplyTexts
+    legacy_host: HostPart = HostPart()

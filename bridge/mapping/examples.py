@@ -90,14 +90,14 @@ def _run_file(
         yield from (f'{file}: example "{example.name}": {fault}' for fault in faults)
         if not faults:
             exercised |= runner.exercised | _count(mapping, noticed, refused=bool(example.refused))
-    for key in _list_parts(mapping):
+    for key in list_parts(mapping):
         if key not in exercised:
             yield f"{objectname}.toml: {key} is exercised by no example; add one to {file}"
 
 
 def _count(mapping: ObjectMapping, noticed: set[str], *, refused: bool) -> set[str]:
     """Return what an example proves: one that is refused proves only the code that refused it."""
-    return noticed & set(_list_refusals(mapping)) if refused else set(noticed)
+    return noticed & set(list_refusals(mapping)) if refused else set(noticed)
 
 
 class _Run:
@@ -124,7 +124,7 @@ class _Run:
             yield f"is translated, but should be refused with: {example.refused}"
             return
         if translation is not None:
-            self.exercised.add(_name_operation(translation.operation.name))
+            self.exercised.add(name_operation(translation.operation.name))
             yield from _compare_translation(example.expect, translation)
         yield from self._compare_row(example.expect, fields)
 
@@ -169,14 +169,15 @@ def _compare_translation(expected: Expected, translation: Translation) -> Iterat
         yield from find_differences("reference", expected.reference.model_dump(), shown)
 
 
-def _list_refusals(mapping: ObjectMapping) -> Iterator[str]:
+def list_refusals(mapping: ObjectMapping) -> Iterator[str]:
+    """Yield the codes of a mapping file that refuse their row, as messages name them."""
     for name, table in mapping.document.table.items():
         yield from (describe_code(name, fold_code(row.code)) for row in table.rows if row.refused)
 
 
-def _list_parts(mapping: ObjectMapping) -> Iterator[str]:
-    """Yield everything of a mapping that examples must exercise."""
-    yield from map(_name_operation, mapping.operations)
+def list_parts(mapping: ObjectMapping) -> Iterator[str]:
+    """Yield everything of a mapping file that a row can exercise, as messages name it."""
+    yield from map(name_operation, mapping.operations)
     for rule in mapping.rules:
         yield rule.key
         if rule.default is not None:
@@ -187,7 +188,8 @@ def _list_parts(mapping: ObjectMapping) -> Iterator[str]:
         yield from map(_name_drop, part.fields)
 
 
-def _name_operation(name: str) -> str:
+def name_operation(name: str) -> str:
+    """Name an operation in messages."""
     return f'operation "{name}"'
 
 

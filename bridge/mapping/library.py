@@ -13,11 +13,11 @@ from pydantic import BaseModel, ValidationError
 
 from bridge.batch import OBJECTNAMES
 from bridge.errors import MappingFault
-from bridge.mapping.assumed import Assumption, list_assumed
+from bridge.mapping.assumed import Assumption, list_assumed, list_assumed_reply
 from bridge.mapping.checks import check_document
 from bridge.mapping.document import ObjectDocument, ProfileDocument, ReplyDocument
 from bridge.mapping.objects import ObjectMapping, build_mapping
-from bridge.mapping.profiles import Profile, ReplyTable, find_home, surround, zone_of
+from bridge.mapping.profiles import Profile, find_home, read_reply, surround, zone_of
 from bridge.mapping.reading import (
     SOURCES,
     ReadDocument,
@@ -86,12 +86,11 @@ class _Loader:
         read = self._load_read(zone)
         if self.faults or reply is None:
             return None
-        if reply.evidence == "assumed":
-            self._assumed.append(Assumption(self._label("reply.toml"), "codes, texts", reply.note))
+        self._assumed += list_assumed_reply(reply, self._label("reply.toml"))
         return Profile(
             name=self.folder.name,
             objects=MappingProxyType({name: mapping for name, mapping in objects.items() if mapping is not None}),
-            reply=ReplyTable(**reply.codes.model_dump(), **reply.texts.model_dump()),
+            reply=read_reply(reply),
             time_zone=settings.time_zone,
             assumed=tuple(self._assumed),
             description=settings.description,

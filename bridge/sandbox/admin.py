@@ -32,6 +32,7 @@ def admin_routes(stand_in: StandIn) -> list[web.RouteDef]:
         web.get("/health", bind(_health)),
         web.get("/sandbox/state", bind(_show_state)),
         web.delete("/sandbox/state", bind(_reset_state)),
+        web.get("/sandbox/legacy", bind(_show_legacy)),
         web.post("/sandbox/claims", bind(_plant_claims)),
         web.post("/sandbox/settlements", bind(_plant_settlements)),
         web.get("/sandbox/requests", bind(_show_requests)),
@@ -52,6 +53,11 @@ async def _show_state(stand_in: StandIn, request: web.Request) -> web.Response:
     books = stand_in.books.describe(ids=request.query.get("ids") != "false")
     more = {"seed": stand_in.options.seed, "requests": stand_in.log.total, "tokensIssued": stand_in.tokens.issued}
     return respond(200, books | more)
+
+
+async def _show_legacy(stand_in: StandIn, _request: web.Request) -> web.Response:
+    """What the legacy host has accepted, and every id it accepted twice."""
+    return respond(200, stand_in.legacy_books.describe())
 
 
 async def _reset_state(stand_in: StandIn, _request: web.Request) -> web.Response:

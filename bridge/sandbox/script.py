@@ -45,6 +45,19 @@ class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+class LegacyBehaviour(_Strict):
+    """How the stand-in for the legacy host behaves. Nobody outside the vendor knows the real one."""
+
+    duplicates: Literal["refuse", "accept"] = "refuse"
+    """What becomes of an invoice or payment whose unique id or number was accepted before."""
+    resends: Literal["repeat", "work"] = "repeat"
+    """A batch that comes again under its batchid is answered as before, or worked again."""
+    accepted_text: str = "OK"
+    """The status_statuscode of an accepted row."""
+    extra_fields: tuple[Literal["caseNumber", "processedAt"], ...] = ()
+    """Fields of a response beyond the documented ones: a number it makes up, and a time that never repeats."""
+
+
 class Behaviour(_Strict):
     """How the stand-in behaves where the vendor's documentation is silent. The defaults are what we assume."""
 
@@ -74,6 +87,7 @@ class Behaviour(_Strict):
     """Whether each payment is settled with the creditor; the settlement shows when the batch has finished."""
     events: tuple[EventName, ...] = ("BATCH_COMPLETED",)
     """Which events are told by webhook; `["*"]` for all."""
+    legacy: LegacyBehaviour = LegacyBehaviour()
     case_event_comma: bool = True
     """`false`: CASE and CASE_UPDATED lack the comma after caseNumber, as both samples on the vendor's page do."""
 

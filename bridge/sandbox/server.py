@@ -17,6 +17,8 @@ from .answers import respond
 from .api import Handler, api_routes
 from .books import Books
 from .claims import Invoice
+from .legacy_books import LegacyBooks
+from .legacy_host import legacy_routes
 from .operations import BASE_PATH
 from .options import SandboxOptions
 from .planting import plant_claims, plant_settlements
@@ -57,6 +59,11 @@ class Running:
         return self.stand_in.books
 
     @property
+    def legacy(self) -> LegacyBooks:
+        """What the legacy host has accepted; its base address is `url`."""
+        return self.stand_in.legacy_books
+
+    @property
     def requests(self) -> RequestLog:
         """What was asked and answered."""
         return self.stand_in.log
@@ -82,7 +89,7 @@ def create_app(options: SandboxOptions) -> web.Application:
     app = web.Application(client_max_size=options.max_body_bytes, middlewares=[_answer_in_json])
     app[STAND_IN] = stand_in
     app.cleanup_ctx.append(_keep_alive)
-    app.add_routes([*api_routes(stand_in), *admin_routes(stand_in)])
+    app.add_routes([*api_routes(stand_in), *legacy_routes(stand_in), *admin_routes(stand_in)])
     return app
 
 

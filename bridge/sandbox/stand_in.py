@@ -13,6 +13,7 @@ from .books import Account, Books
 from .events import BATCH_COMPLETED, tell_batch
 from .faults import Deck
 from .ids import Ids
+from .legacy_books import LegacyBooks
 from .lifecycle import Announcement, Batch, Tidings
 from .options import SandboxOptions
 from .request_log import RequestLog
@@ -32,6 +33,9 @@ class StandIn:
         self._tasks: set[asyncio.Task[None]] = set()
         self.books = Books()
         self.ids = Ids(options.seed, "books")
+        self.legacy_books = LegacyBooks()
+        self.legacy_answers: dict[tuple[str, str, str], dict[str, Any]] = {}
+        """(senderid, batchid, digest) → the answer that was given."""
         self.deck = Deck(load_script(options.script) if options.script else Script(), options.seed)
 
     @property
@@ -59,6 +63,8 @@ class StandIn:
         self.webhooks.ids = Ids(self.options.seed, "webhooks")
         self.books = Books()
         self.ids = Ids(self.options.seed, "books")
+        self.legacy_books = LegacyBooks()
+        self.legacy_answers.clear()
         self.play_script(self.deck.script)
 
     # --- the life of batches ---------------------------------------------------------------------------------------

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from bridge.errors import UnknownProfile
+from bridge.settings.cutover_checks import find_cutover_disagreements
 from bridge.settings.faults import Fault
 from bridge.settings.model import Settings
 from bridge.settings.sources import is_loopback
@@ -15,8 +17,11 @@ Table = Mapping[str, Any]
 AUTHENTICATION = ("basic", "bearer", "jwt", "anonymous")
 
 
-def find_disagreements(document: Table) -> Iterator[Fault]:
-    """Yield what does not fit together; reads the document as written, so that no other fault hides one of these."""
+def find_disagreements(document: Table, folder: Path) -> Iterator[Fault]:
+    """Yield what does not fit together; reads the document as written, so that no other fault hides one of these.
+
+    Relative paths are relative to `folder`.
+    """
     organizations, senders = _tables(document, "organization"), _tables(document, "sender")
     yield from _missing_tables(document)
     yield from _duplicates("organization", _spell_ids(organizations, lower=True))
@@ -24,6 +29,7 @@ def find_disagreements(document: Table) -> Iterator[Fault]:
     yield from _contested_creditors(organizations)
     yield from _unknown_organizations(organizations, senders)
     yield from _unguarded_senders(senders, _host(document))
+    yield from find_cutover_disagreements(document, organizations, folder)
 
 
 def require_profiles(settings: Settings, known: Collection[str]) -> None:

@@ -24,6 +24,7 @@ class Fault(NamedTuple):
 
 WORDINGS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
     "bool_type": lambda _: "must be true or false",
+    "enum": lambda context: f"must be {context['expected']}",
     "finite_number": lambda _: "must be a finite number",
     "float_type": lambda _: "must be a number, without quotes",
     "greater_than": lambda context: f"must be more than {context['gt']:g}",

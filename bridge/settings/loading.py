@@ -18,7 +18,19 @@ from bridge.settings.overrides import Overlay, overlay_environment
 from bridge.settings.reference import describe_settings
 from bridge.settings.sources import Sources
 
-SECTIONS = ("server", "storage", "modern", "mappings", "reading", "legacy")
+SECTIONS = (
+    "server",
+    "storage",
+    "modern",
+    "mappings",
+    "reading",
+    "legacy",
+    "cutover",
+    "shadow",
+    "recording",
+    "readiness",
+    "guardrails",
+)
 ARRAYS = ("organization", "sender")
 
 
@@ -35,7 +47,7 @@ def load_settings(path: Path, environ: Mapping[str, str]) -> Settings:
         )
     except ValidationError as error:
         faults += _word(error, document, overlay)
-    faults += find_disagreements(document)
+    faults += find_disagreements(document, path.absolute().parent)
     if settings is None or faults:
         raise gather(path, faults)
     return settings

@@ -1,36 +1,23 @@
-"""Declare every setting: its name, type, default and meaning. The README's table is checked against this file."""
+"""Declare every setting: its name, type, default and meaning. The README's table is checked against these files."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, StringConstraints
+from pydantic import AfterValidator, Field, StringConstraints
 
-from bridge.settings.sources import (
-    check_organization_id,
-    check_web_address,
-    read_secret,
-    resolve_folder,
-    resolve_storage,
+from bridge.settings.cutover import (
+    Budgets,
+    CutoverSettings,
+    LegacySettings,
+    OrganizationShadowSettings,
+    ReadinessSettings,
+    RecordingSettings,
+    ShadowSettings,
 )
-
-Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
-Secret = Annotated[SecretStr, BeforeValidator(read_secret)]
-WebAddress = Annotated[str, AfterValidator(check_web_address)]
-OrganizationId = Annotated[str, AfterValidator(check_organization_id)]
-Port = Annotated[int, Field(ge=1, le=65535)]
-Count = Annotated[int, Field(gt=0)]
-Duration = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-Size = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-
-
-class Section(BaseModel):
-    """One table of the file: nothing unknown, nothing converted, nothing changed later."""
-
-    model_config = ConfigDict(
-        strict=True, frozen=True, extra="forbid", validate_default=True, hide_input_in_errors=True
-    )
+from bridge.settings.kinds import Count, Duration, OrganizationId, Port, Secret, Section, Size, Text, WebAddress
+from bridge.settings.sources import resolve_folder, resolve_storage
 
 
 class ServerSettings(Section):
@@ -130,17 +117,6 @@ class ReadingSettings(Section):
         return int(self.cache_mb * 1024 * 1024)
 
 
-class LegacySettings(Section):
-    """The host that is being replaced, while it still runs."""
-
-    base_url: WebAddress | None = Field(
-        None, description="its address, without /webapi; calls for attachments go there. Without one they answer 501"
-    )
-    request_timeout_seconds: Size = Field(
-        100, description="how long it may be silent while a call is passed through to it"
-    )
-
-
 class OrganizationSettings(Section):
     """One tenant on the modern side."""
 
@@ -154,6 +130,8 @@ class OrganizationSettings(Section):
     webhook_secrets: tuple[Secret, ...] = Field(
         (), strict=False, description="further secrets that webhooks of this organization may be signed with"
     )
+    shadow: OrganizationShadowSettings | None = None
+    guardrails: Budgets | None = None
 
 
 class BasicSettings(Section):
@@ -208,5 +186,10 @@ class Settings(Section):
     mappings: MappingSettings
     reading: ReadingSettings
     legacy: LegacySettings
+    cutover: CutoverSettings
+    shadow: ShadowSettings
+    recording: RecordingSettings
+    readiness: ReadinessSettings
+    guardrails: Budgets
     organizations: tuple[OrganizationSettings, ...] = Field(alias="organization", strict=False)
     senders: tuple[SenderSettings, ...] = Field(alias="sender", strict=False)

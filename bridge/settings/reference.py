@@ -32,11 +32,12 @@ def _walk(table: Mapping[str, Any], prefix: str, definitions: Mapping[str, Any])
     """Yield the settings of one table and of the tables in it."""
     for name, declared in table["properties"].items():
         key = f"{prefix}{name}"
-        plain = _without_null(declared)
-        if "$ref" in plain:
-            yield from _walk(_follow(plain, definitions), f"{key}.", definitions)
-        elif "$ref" in plain.get("items", {}):
-            yield from _walk(_follow(plain["items"], definitions), f"{key}[].", definitions)
+        plain = _follow(_without_null(declared), definitions)
+        items = _follow(plain.get("items", {}), definitions)
+        if "properties" in plain:
+            yield from _walk(plain, f"{key}.", definitions)
+        elif "properties" in items:
+            yield from _walk(items, f"{key}[].", definitions)
         else:
             default = _write_toml(declared["default"]) if "default" in declared else REQUIRED
             yield Setting(key, _name_type(plain), default, declared["description"])
@@ -48,10 +49,12 @@ def _without_null(declared: Mapping[str, Any]) -> Mapping[str, Any]:
     return options[0] if options else declared
 
 
-def _follow(reference: Mapping[str, Any], definitions: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return the table a JSON schema reference points to."""
-    table: Mapping[str, Any] = definitions[reference["$ref"].rpartition("/")[2]]
-    return table
+def _follow(declared: Mapping[str, Any], definitions: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return what a JSON schema reference points to; anything else as it is."""
+    if "$ref" not in declared:
+        return declared
+    found: Mapping[str, Any] = definitions[declared["$ref"].rpartition("/")[2]]
+    return found
 
 
 def _name_type(declared: Mapping[str, Any]) -> str:

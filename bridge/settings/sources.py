@@ -76,8 +76,12 @@ def resolve_storage(value: str, info: ValidationInfo[Sources]) -> str:
 
 def check_web_address(value: str) -> str:
     """Return an http(s) address without its trailing slash."""
-    address = urlsplit(value)
-    if address.scheme not in {"http", "https"} or not address.hostname:
+    try:
+        address = urlsplit(value)
+        is_good = address.scheme in {"http", "https"} and bool(address.hostname) and address.port != 0
+    except ValueError:  # brackets that do not close, a port that is no number
+        is_good = False
+    if not is_good:
         raise ValueError("must be an address that starts with https:// or http:// and names a host")
     return value.rstrip("/")
 

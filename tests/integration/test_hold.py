@@ -13,6 +13,8 @@ from typing import Any
 
 import pytest
 
+from bridge.errors import CannotTakeNow
+
 ORG_A = "3fa85f64-5717-4562-b3fc-2c963f66afa6"
 Invoice = Callable[..., dict[str, Any]]
 NEVER = {"behaviour": {"finish_after_seconds": 86_000}}
@@ -177,6 +179,33 @@ async def test_a_caller_that_hangs_up_changes_nothing(world: Any, invoice: Invoi
     reply = await world.post(batch)
     assert (reply.code, reply.headers["x-bridge-replay"]) == (0, "true")
     assert len(world.writes()) == 1
+
+
+@pytest.mark.parametrize("how", ["away", "silent"])
+async def test_a_journal_that_cannot_be_read_keeps_nobody_from_learning_that_the_batch_was_taken(
+    open_world: Any, invoice: Invoice, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    """Who brought it is told what is remembered; who comes again may have been told more, and gets a 503."""
+
+    async def fail(_: str) -> None:
+        raise CannotTakeNow("the journal is away")
+
+    async def be_silent(_: str) -> None:
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr("bridge.pipeline.LAST_LOOK_SECONDS", 0.1)
+    async with open_world(hold_seconds=0.1) as world:
+        world.sandbox.play(NEVER)
+        batch = {"batchid": "b", "invoice": [invoice("1"), invoice("2", dueDate="x")]}
+        known = {("invoice", 0): "PENDING", ("invoice", 1): "REFUSED"}
+        with monkeypatch.context() as away:
+            away.setattr(world.books, "standing", fail if how == "away" else be_silent)
+            first = await world.post(batch)
+            away.setattr(world.books, "standing", fail)
+            again = await world.post(batch)
+        assert (first.status, first.states) == (200, known)
+        assert (again.status, int(again.headers["retry-after"]) > 0) == (503, True)
+        assert (await world.post(batch)).states == known
 
 
 async def test_draining_lets_held_callers_go_with_what_is_known(

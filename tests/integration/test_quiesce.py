@@ -118,7 +118,7 @@ async def test_nothing_is_sent_once_the_stop_has_begun(
 async def test_the_stop_waits_for_nobody_when_nothing_is_under_way(world: Any, invoice: Invoice) -> None:
     """Neither before the first write nor after the last."""
     await asyncio.wait_for(world.bridge.dispatch.quiesce(3600), 5)
-    world.bridge.dispatch._stopping = False
+    world.bridge.dispatch.traffic.stopping = False
     assert (await world.post({"invoice": [invoice("1")]})).code == 0
     await asyncio.wait_for(world.bridge.dispatch.quiesce(3600), 5)
 

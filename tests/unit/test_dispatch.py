@@ -14,11 +14,12 @@ from hypothesis import strategies as st
 
 from bridge.batch import Address, CallState, Operation
 from bridge.calls import LiveCall
-from bridge.dispatch import SEND_MARGIN_SECONDS, Dispatch
+from bridge.dispatch import Dispatch
 from bridge.gates import Gates, GateTerms
 from bridge.journal import CallRecord
 from bridge.modern.answers import Answer, NotTaken, Taken
 from bridge.plan import Draft, PlannedRow
+from bridge.traffic import SEND_MARGIN_SECONDS
 
 INVOICES = Operation("create_invoices", "/invoices", "invoices", "uniqueSourceInvoiceId")
 
@@ -229,7 +230,7 @@ async def _live_through(fates: list[tuple[str, int]], concurrency: int, *, stops
     assert await here.free_slots() == concurrency
     if stops:
         await asyncio.wait_for(here.dispatch.quiesce(3600), 5)
-    assert not here.dispatch._under_way
+    assert not here.dispatch.traffic._under_way
 
 
 async def _live(here: Place, name: str, fate: str, delay: int) -> None:

@@ -22,6 +22,7 @@ from bridge.app import open_bridge
 from bridge.cli import app as commands
 from bridge.errors import CallerError
 from bridge.metrics import Metrics
+from bridge.modes import Mode, Switch
 from bridge.sandbox import SandboxOptions, running
 from bridge.settings import describe_settings, load_settings
 
@@ -155,6 +156,8 @@ def measured() -> dict[str, tuple[str, tuple[str, ...]]]:
     metrics.reading_looked_up("cases", "hit")
     metrics.batch_finished("ERP-1", {}, 0.1)
     metrics.rows_in_doubt({"3fa85f64-5717-4562-b3fc-2c963f66afa6": 0})
+    metrics.mode_set(Switch("3fa85f64-5717-4562-b3fc-2c963f66afa6", Mode.SHADOW))
+    metrics.guardrail_tripped("3fa85f64-5717-4562-b3fc-2c963f66afa6")
     text = metrics.render().decode()
     kinds = dict(re.findall(r"^# TYPE (\w+) (\w+)$", text, re.MULTILINE))
     declared = {"bridge_rows_total": ("sender", "verdict")}  # has no sample before a row is counted

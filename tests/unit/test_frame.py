@@ -8,6 +8,7 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 import yaml  # type: ignore[import-untyped]  # it comes without types, and one call needs no stubs
 
@@ -63,20 +64,30 @@ def test_every_target_of_the_frame_exists() -> None:
         ["make", "--no-print-directory", "help"], cwd=ROOT, capture_output=True, text=True, check=True
     )
     targets = set(re.findall(r"^  make ([a-z-]+) ", listed.stdout, re.MULTILINE))
-    wanted = "help setup lint format test test-chaos bench demo sandbox serve lock docker clean"
+    wanted = "help setup lint format test test-chaos explore bench demo sandbox serve lock docker clean"
     assert targets == set(wanted.split())
     script = ROOT / ".ci" / "run"
     assert os.access(script, os.X_OK)
     assert "for target in lint test test-chaos;" in script.read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("target", ["lint", "test", "test-chaos", "bench", "demo", "sandbox", "serve"])
+@pytest.mark.parametrize("target", ["lint", "test", "test-chaos", "explore", "bench", "demo", "sandbox", "serve"])
 def test_targets_set_up_first(target: str) -> None:
     """Every target that runs something sets everything up before, so one command is enough on a fresh clone."""
     planned = subprocess.run(
         ["make", "--dry-run", "--always-make", target], cwd=ROOT, capture_output=True, text=True, check=True
     )
     assert planned.stdout.index("--requirement requirements.lock") < len(planned.stdout.rstrip().rsplit("\n", 1)[0])
+
+
+def test_the_gate_draws_alike_everywhere() -> None:
+    """A property test that passed here passes in CI; `make explore` is what draws anew."""
+    gate, explore = map(hypothesis.settings.get_profile, ("gate", "explore"))
+    assert (gate.derandomize, gate.database, gate.deadline) == (True, None, None)
+    assert not explore.derandomize
+    assert explore.max_examples > gate.max_examples
+    assert hypothesis.settings.get_current_profile_name() in {"gate", "explore"}
+    assert "--hypothesis-profile" not in (ROOT / "Makefile").read_text(encoding="utf-8").partition("explore: setup")[0]
 
 
 def test_image_is_unprivileged_and_watched() -> None:

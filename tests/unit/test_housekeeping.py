@@ -31,6 +31,7 @@ class Rounds:
     shown: list[Mapping[str, int]] = field(default_factory=list)
     redacted: bytes = b""
     during_orders: Callable[[], None] | None = None
+    guarded: int = 0
 
     async def take_over(self) -> None:
         self.done.append("take over")
@@ -42,6 +43,11 @@ class Rounds:
         if self.during_orders is not None:
             during, self.during_orders = self.during_orders, None
             during()
+
+    async def guard(self) -> None:
+        self.guarded += 1
+        if self.guarded == 2:
+            raise CannotTakeNow
 
     async def doubts(self) -> dict[str, int]:
         if self.failures:
@@ -61,6 +67,7 @@ async def keep(rounds: Rounds, round_seconds: float) -> AsyncIterator[Housekeepi
         cast("Workshop", rounds),
         cast("Office", rounds),
         cast("Journal", rounds),
+        rounds.guard,
         show_doubts=rounds.shown.append,
         retention_seconds=100,
         clock=lambda: 1000.0,
@@ -143,6 +150,15 @@ async def test_rows_in_doubt_are_counted_at_their_own_pace(monkeypatch: pytest.M
         before = len(rounds.shown)
         await until(lambda: not rounds.failures and len(rounds.shown) > before)
     assert rounds.shown[:2] == [{"org": 1}, {"org": 2}]
+    assert len(rounds.done) == 2
+
+
+async def test_guardrails_are_looked_at_again_and_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """At their own pace, also after a look that failed."""
+    monkeypatch.setattr("bridge.housekeeping.GUARD_EVERY_SECONDS", 0.001)
+    rounds = Rounds()
+    async with keep(rounds, 3600):
+        await until(lambda: rounds.guarded >= 4)
     assert len(rounds.done) == 2
 
 

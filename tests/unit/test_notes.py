@@ -24,7 +24,7 @@ class Desk:
 
     def batch(self, intake: Intake, *, kept: bool = True, sender: str = "ERP") -> list[Change]:
         record = BatchRecord("b", sender, "autocollect", "", "", "", self.now[0], False, 1, None)
-        changes = self.notes.take(record, intake)
+        changes = self.notes.take(record.sender, record.received_at, intake)
         if kept:
             self.notes.keep(changes)
         return changes

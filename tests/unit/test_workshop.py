@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import json
 import weakref
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import SimpleNamespace
 from typing import Any, cast
@@ -32,6 +33,7 @@ from bridge.journal import (
     RowRecord,
     Settlement,
     StaleCall,
+    Standing,
     StoredBatch,
 )
 from bridge.journal.patient import PatientJournal
@@ -39,7 +41,7 @@ from bridge.lobby import Lobby
 from bridge.mapping import ReplyTable
 from bridge.office import Office
 from bridge.open_batches import Limits
-from bridge.plan import BatchClaims
+from bridge.plan import BatchClaims, PlannedRow
 from bridge.work import Work, Worker
 from bridge.workshop import Workshop
 
@@ -78,6 +80,15 @@ class Shelf:
     async def load(self, batch_id: str) -> StoredBatch | None:
         self._fail(f"load {batch_id}")
         return self.batches.get(batch_id)
+
+    async def standing(self, batch_id: str) -> Standing | None:
+        self._fail(f"standing {batch_id}")
+        if (stored := self.batches.get(batch_id)) is None:
+            return None
+        rows = () if stored.batch.reply is not None else stored.rows
+        decided = (row for row in rows if row.verdict is not Verdict.PENDING)
+        outcomes = {row.address: Outcome(row.address, row.verdict, row.message) for row in decided}
+        return Standing(stored.batch.reply, tuple((row.address, row.ledgerref) for row in rows), outcomes)
 
     async def attempts(self, batch_id: str) -> list[Attempt]:
         self._fail(f"attempts {batch_id}")
@@ -158,12 +169,20 @@ class Witness:
 
     taken: list[str] = field(default_factory=list)
     finished: list[str] = field(default_factory=list)
+    decided: list[tuple[str, Verdict]] = field(default_factory=list)
+    answered: list[tuple[str, tuple[str, ...], float]] = field(default_factory=list)
 
     def batch_taken(self, sender: str, rows: int) -> None:
         self.taken.append(sender)
 
     def batch_finished(self, sender: str, outcomes: Mapping[Address, Outcome], seconds: float) -> None:
         self.finished.append(sender)
+
+    def rows_decided(self, received_at: float, verdicts: Iterable[tuple[str, Verdict]]) -> None:
+        self.decided += verdicts
+
+    def batch_answered(self, record: BatchRecord, organizations: Sequence[str], seconds: float) -> None:
+        self.answered.append((record.id, tuple(organizations), seconds))
 
 
 @dataclass
@@ -206,6 +225,7 @@ def make(script: Callable[[Work], Awaitable[None]] = finish, **limits: int) -> P
         cast("Worker", hands),
         lobby,
         observer=witness,
+        scorer=witness,
         limits=Limits(**{"batches": 10, "batches_per_sender": 10, "rows": 100} | limits),
         clock=clock,
     )
@@ -263,6 +283,21 @@ async def test_a_batch_is_journalled_worked_and_answered_once() -> None:
     assert [change.reply for change in place.shelf.finished()] == [work.reply]
     assert place.shelf.writes[0][0].batch.payload == b"{}"
     assert (place.witness.taken, place.witness.finished) == (["s"], ["s"])
+
+
+async def test_rows_are_told_by_organization() -> None:
+    """Those refused at once when the batch is taken, the others when it is answered, with the time that took."""
+    place, work = make(), a_work(rows=3)
+    work.planned = [PlannedRow(FIRST, "org-a", cast("Any", None), b"{}")]
+    decided = RowRecord(SECOND, Verdict.REFUSED, organization="org-b")
+    work.decide({SECOND: Outcome(SECOND, Verdict.REFUSED)})
+    legacy = RowRecord(Address("invoice", 2), Verdict.PENDING, organization="org-c")
+    rows = [RowRecord(FIRST, Verdict.PENDING, organization="org-a"), decided, legacy]
+    await place.workshop.open(work, rows, b"{}", "", ())
+    assert place.witness.decided == [("org-b", Verdict.REFUSED)]
+    await until(lambda: work.reply)
+    assert place.witness.decided[1:] == [("org-a", Verdict.ACCEPTED)]
+    assert place.witness.answered == [("b", ("org-a",), 10.0)]
 
 
 async def test_the_answer_that_came_with_the_last_verdict_is_not_written_again() -> None:
@@ -562,6 +597,41 @@ async def test_a_batch_whose_profile_is_gone_waits_for_the_operator() -> None:
     with pytest.raises(CannotTakeNow, match="waits for the profile gone"):
         await place.workshop.interim(batch)
     assert (place.hands.runs, place.workshop.is_parked(batch)) == ([], False)
+
+
+# --- what may be said -----------------------------------------------------------------------------------------------
+
+
+async def test_what_is_said_of_a_row_is_what_the_journal_has() -> None:
+    """Another replica reads it there: a view of our own that is behind would take back what the other one said."""
+    place, work = make(for_ever), a_work()
+    await open_one(place, work)
+    accept(work, SECOND)  # not written down, so nobody may hear of it
+    await place.shelf.write(DecideRows("b", [Outcome(FIRST, Verdict.ACCEPTED)]))  # told by a part of a divided call
+    assert not work.lost
+    told = json.loads(await place.workshop.interim(work))["responses"]
+    assert [line["status_statuscode"] for line in told] == ["OK", "PENDING"]
+    await place.workshop.close()
+
+
+async def test_an_answer_that_is_in_the_journal_is_final_before_its_writer_knows() -> None:
+    """The answer to its commit is still on the way; other replicas give it already."""
+    place, work = make(for_ever), a_work()
+    await open_one(place, work)
+    await place.shelf.write(FinishBatch("b", b"final", NOW))
+    assert await place.workshop.look(work) is None
+    assert await place.workshop.interim(work) == b"final"
+    await place.workshop.close()
+
+
+async def test_nothing_is_said_while_the_journal_cannot_be_read() -> None:
+    """A 503 takes nothing back; to call a row pending may."""
+    place, work = make(for_ever), a_work()
+    await open_one(place, work)
+    place.shelf.failures["standing b"] = [CannotTakeNow("away")]
+    with pytest.raises(CannotTakeNow, match="away"):
+        await place.workshop.interim(work)
+    await place.workshop.close()
 
 
 # --- parked, settled ------------------------------------------------------------------------------------------------

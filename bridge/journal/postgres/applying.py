@@ -9,23 +9,31 @@ from bridge.journal.changes import (
     DecideRows,
     FinishBatch,
     FulfilOrder,
+    HandOver,
     Hook,
+    KeepSamples,
     LearnClaims,
     MoveCall,
+    NotePassed,
     NoteRebuild,
+    Observe,
     OpenBatch,
     PlaceOrder,
     PlanCall,
     RegisterSettlements,
     SeeCreditor,
+    SetSwitch,
 )
 from bridge.journal.postgres.crossreference import learn_claims
+from bridge.journal.postgres.handing_over import hand_over
 from bridge.journal.postgres.inbox import keep_hooks
 from bridge.journal.postgres.moving import decide_rows, finish_batches, move_calls
 from bridge.journal.postgres.noting import count_unknown, fulfil_orders, place_orders, see_creditors
+from bridge.journal.postgres.observing import keep_samples, observe
 from bridge.journal.postgres.opening_batches import open_batches, plan_calls
 from bridge.journal.postgres.session import Refused, Session
 from bridge.journal.postgres.settlements import note_rebuilds, register_settlements
+from bridge.journal.postgres.switching import note_passed, set_switches
 from bridge.journal.postgres.waves import Placed, Step, order_waves
 
 Apply = Callable[[Session, Sequence[Placed]], Awaitable[None]]
@@ -44,6 +52,11 @@ APPLY: Mapping[type[Step], Apply] = {
     FulfilOrder: fulfil_orders,
     RegisterSettlements: register_settlements,
     NoteRebuild: note_rebuilds,
+    NotePassed: note_passed,
+    Observe: observe,
+    KeepSamples: keep_samples,
+    HandOver: hand_over,
+    SetSwitch: set_switches,
 }
 
 

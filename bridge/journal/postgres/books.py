@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from functools import partial
 
 from bridge.batch import Address, Verdict
-from bridge.journal.postgres import crossreference, inbox, reading, settlements
+from bridge.journal.postgres import crossreference, handing_over, inbox, observing, reading, settlements, switching
 from bridge.journal.postgres.connections import PROVING, READING, Connection, connect
 from bridge.journal.postgres.readers import Finder, Readers
 from bridge.journal.postgres.schema import require_current
@@ -16,15 +16,21 @@ from bridge.journal.records import (
     BatchSummary,
     CaseEvent,
     Claim,
+    HandedOver,
     Ledger,
     NumberedSettlement,
+    Observation,
     Order,
+    PassedBatch,
     PendingInvoice,
     Rebuild,
+    Sample,
     SeenCreditor,
+    Standing,
     StoredBatch,
     UnknownField,
 )
+from bridge.modes import Switch
 
 
 class PostgresBooks:
@@ -35,7 +41,8 @@ class PostgresBooks:
         self._url = url
         self._is_checked = is_checked
         self._readers = Readers(self._connect_reader)
-        self._finder = Finder(self._readers)
+        self._finder = Finder(self._readers, reading.find_batches)
+        self._passed = Finder(self._readers, switching.find_passed)
 
     async def find(self, sender: str, identity: str) -> BatchRecord | None:
         """Return the batch that holds this identity."""
@@ -44,6 +51,10 @@ class PostgresBooks:
     async def load(self, batch_id: str) -> StoredBatch | None:
         """Return a batch with rows and calls."""
         return await self._readers.ask(reading.load_batch, batch_id)
+
+    async def standing(self, batch_id: str) -> Standing | None:
+        """Return what may be said of a batch now."""
+        return await self._readers.ask(reading.load_standing, batch_id)
 
     async def open_batches(self) -> list[str]:
         """Return the ids of batches without a final answer, oldest first."""
@@ -116,6 +127,34 @@ class PostgresBooks:
     async def orders(self, batch_id: str) -> list[Order]:
         """Return what operators said about a batch, oldest first."""
         return await self._readers.ask(reading.list_orders, batch_id)
+
+    async def switches(self) -> list[Switch]:
+        """Return the newest switch of every organization that has one."""
+        return await self._readers.ask(switching.list_switches)
+
+    async def switch_history(self, organization: str = "") -> list[Switch]:
+        """Return every switch, oldest first; with an organization only its own."""
+        return await self._readers.ask(switching.switch_history, organization)
+
+    async def passed(self, sender: str, identity: str) -> PassedBatch | None:
+        """Return what is known of a batch that went to the legacy host as a whole."""
+        return await self._passed.find(sender, identity)
+
+    async def observations(self, organization: str, since: float, topics: Collection[str] = ()) -> list[Observation]:
+        """Return what was seen in spans that begin at `since` or later, in order; no topics: of all."""
+        return await self._readers.ask(observing.list_observations, organization, since, topics)
+
+    async def samples(self, organization: str) -> list[Sample]:
+        """Return the kept samples of differences, by path and kind, oldest first."""
+        return await self._readers.ask(observing.list_samples, organization)
+
+    async def batches_of(self, organization: str, since: float) -> list[str]:
+        """Return the ids of batches received at `since` or later with rows of this organization, oldest first."""
+        return await self._readers.ask(handing_over.batches_of, organization, since)
+
+    async def handed_over(self, organization: str) -> list[HandedOver]:
+        """Return the rows that catch-up batches have carried to the legacy system, in the order of their batches."""
+        return await self._readers.ask(handing_over.list_handed_over, organization)
 
     async def close(self) -> None:
         """Let go of the store."""

@@ -40,12 +40,15 @@ CROSS JOIN LATERAL (SELECT
         AND organization = new.organization)
     || ARRAY(SELECT number FROM claim WHERE new.unique_id <> '' AND unique_source_invoice_id = new.unique_id
         AND unique_source_invoice_id <> '' AND organization = new.organization LIMIT {ALIKE})
+    || ARRAY(SELECT number FROM claim WHERE new.invoice_id = '' AND new.unique_id <> '' AND invoice_id = ''
+        AND unique_source_invoice_id = new.unique_id AND unique_source_invoice_id <> ''
+        AND organization = new.organization)
     || ARRAY(SELECT number FROM claim WHERE new.nameless AND {_NAMELESS} AND invoice_number = new.invoice_number
         AND ledgerref = new.ledgerref AND organization = new.organization)
     || CASE WHEN new.invoice_number <> '' AND (new.nameless OR (SELECT 1 FROM claim WHERE {_NAMELESS}
             AND invoice_number = new.invoice_number AND organization = new.organization LIMIT 1) = 1)
         THEN ARRAY(SELECT number FROM claim WHERE invoice_number = new.invoice_number AND invoice_number <> ''
-            AND organization = new.organization LIMIT {ALIKE}) END AS numbers) AS kin
+            AND organization = new.organization LIMIT {ALIKE + 1}) END AS numbers) AS kin
 WHERE kin.numbers <> '{{}}'
 """  # noqa: S608 - constants
 

@@ -9,7 +9,7 @@ from bridge.journal.postgres.session import Session
 BATCHES_PER_SLICE = 50
 ITEMS_PER_SLICE = 500
 """How much one slice erases before it lets other writes through; a few milliseconds."""
-HOOKS_PER_SLICE = 1000
+LINES_PER_SLICE = 1000
 
 _DUE = """
 SELECT number FROM batch WHERE kept AND finished_at IS NOT NULL AND finished_at < $1 ORDER BY finished_at LIMIT $2
@@ -25,7 +25,20 @@ UPDATE row SET message = $1 WHERE batch = $2 AND call IS NOT NULL AND message NO
 RETURNING objectname, objectindex
 """
 
-_HOOKS = "DELETE FROM hook WHERE key IN (SELECT key FROM hook WHERE at < $1 LIMIT $2) RETURNING 1"
+_LINES = (
+    "DELETE FROM hook WHERE key IN (SELECT key FROM hook WHERE at < $1 LIMIT $2) RETURNING 1",
+    "DELETE FROM sample WHERE number IN (SELECT number FROM sample WHERE at < $1 LIMIT $2) RETURNING 1",
+    """
+    DELETE FROM observation WHERE (organization, since, topic, subject) IN (
+        SELECT organization, since, topic, subject FROM observation WHERE since < $1 LIMIT $2) RETURNING 1
+    """,
+    # a batchid makes a batch the same for ever, so what became of it must be known for ever
+    """
+    DELETE FROM passed WHERE (sender, identity) IN (
+        SELECT sender, identity FROM passed WHERE passed_at < $1 AND identity NOT LIKE 'batchid:%' LIMIT $2) RETURNING 1
+    """,
+)
+"""What hangs under no batch."""
 
 
 async def erase_slice(session: Session, finished_before: float, redact: Redact) -> tuple[int, bool]:
@@ -54,6 +67,9 @@ async def _erase_messages(session: Session, number: int, redact: Redact) -> int:
     return len(rows)
 
 
-async def erase_hooks(session: Session, received_before: float) -> bool:
-    """Erase some of the hooks received before; return whether more may be due."""
-    return len(await session.fetch(_HOOKS, received_before, HOOKS_PER_SLICE)) == HOOKS_PER_SLICE
+async def erase_lines(session: Session, before: float) -> bool:
+    """Erase some of the hooks, samples, observations and notes that are older; return whether more may be due."""
+    for erase in _LINES:
+        if len(await session.fetch(erase, before, LINES_PER_SLICE)) == LINES_PER_SLICE:
+            return True
+    return False

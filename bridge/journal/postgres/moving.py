@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from bridge.batch import Address, CallState, Verdict
+from bridge.batch import Address, CallState, Outcome, Verdict
 from bridge.journal import law
 from bridge.journal.changes import LostBatch, MoveCall, StaleCall
 from bridge.journal.postgres.session import Refused, Session, clean, columns, slices
@@ -41,6 +41,13 @@ WITH decided AS (
     RETURNING 1
 )
 SELECT COUNT(*) FROM decided
+"""
+
+_NAME = """
+UPDATE row SET ledgerref = new.ledgerref
+FROM unnest($1::bigint[], $2::text[], $3::int[], $4::text[]) AS new(batch, objectname, objectindex, ledgerref)
+WHERE row.batch = new.batch AND row.objectname = new.objectname AND row.objectindex = new.objectindex
+    AND row.verdict = 'pending'
 """
 
 _MISSING = """
@@ -98,18 +105,25 @@ async def _refuse_moves(session: Session, unmoved: Sequence[Placed]) -> None:
 async def decide_rows(session: Session, wave: Sequence[Placed]) -> None:
     """Give rows their final verdicts; the first stands."""
     numbers = await session.number_batches((write, change.batch_id) for write, change in wave)
-    finals: dict[tuple[int, Address], tuple[str, str]] = {}
+    finals: dict[tuple[int, Address], Outcome] = {}
     for _, change in wave:
         for outcome in change.outcomes:
             if outcome.verdict is not Verdict.PENDING:
-                key = (numbers[change.batch_id], outcome.address)
-                finals.setdefault(key, (outcome.verdict.value, clean(outcome.message)))
+                finals.setdefault((numbers[change.batch_id], outcome.address), outcome)
+    await _name_rows(session, finals)
     decided = 0
-    rows = [(batch, *address, *verdict) for (batch, address), verdict in finals.items()]
+    rows = [(batch, *address, one.verdict.value, clean(one.message)) for (batch, address), one in finals.items()]
     for part in slices(rows):
         decided += (await session.fetch(_DECIDE, *columns(part)))[0][0]
     if decided != len(rows):
         await _require_rows(session, wave, numbers, rows)
+
+
+async def _name_rows(session: Session, finals: Mapping[tuple[int, Address], Outcome]) -> None:
+    """Keep what the legacy host calls rows that it decides; a row that is decided keeps its reference, too."""
+    named = [(batch, *address, clean(one.ledgerref)) for (batch, address), one in finals.items() if one.ledgerref]
+    for part in slices(named):
+        await session.fetch(_NAME, *columns(part))
 
 
 async def _require_rows(

@@ -30,7 +30,7 @@ class PostgresOffice(PostgresBooks):
         self._turn = asyncio.Lock()
 
     async def write(self, *changes: ClerkChange) -> None:
-        """Make changes durable, all or none, and tell the replicas that work the batches of orders.
+        """Make changes durable, all or none, and tell the replicas of orders and switches.
 
         Whoever learns of the same claims waits meanwhile: they should come some `CLAIMS_AT_ONCE` at a time.
         """

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from typing import Concatenate, ParamSpec, TypeVar
+from typing import Concatenate, Generic, ParamSpec, TypeAlias, TypeVar
 
-from bridge.journal.postgres import reading
 from bridge.journal.postgres.connections import Connection
 from bridge.journal.postgres.failures import FOREIGN, Failure, classify, translate
 from bridge.journal.postgres.session import clean
-from bridge.journal.records import BatchRecord
 
 P = ParamSpec("P")
 T = TypeVar("T")
+
+Question: TypeAlias = Callable[[Connection, Sequence[tuple[str, str]]], Awaitable[Mapping[tuple[str, str], T]]]
+"""Returns what is known of identities (sender, identity), as far as anything is."""
 
 MAX_READERS = 4
 
@@ -71,17 +72,18 @@ class Readers:
             self._idle.pop().terminate()
 
 
-class Finder:
-    """Answers who holds an identity: whoever asks while a question is out shares the next one."""
+class Finder(Generic[T]):
+    """Answers what is known of an identity: whoever asks while a question is out shares the next one."""
 
-    def __init__(self, readers: Readers) -> None:
+    def __init__(self, readers: Readers, question: Question[T]) -> None:
         self._readers = readers
-        self._asked: list[tuple[tuple[str, str], asyncio.Future[BatchRecord | None]]] = []
+        self._question = question
+        self._asked: list[tuple[tuple[str, str], asyncio.Future[T | None]]] = []
         self._asking: asyncio.Task[None] | None = None
 
-    async def find(self, sender: str, identity: str) -> BatchRecord | None:
-        """Return the batch that holds this identity."""
-        future: asyncio.Future[BatchRecord | None] = asyncio.get_running_loop().create_future()
+    async def find(self, sender: str, identity: str) -> T | None:
+        """Return what is known of this identity."""
+        future: asyncio.Future[T | None] = asyncio.get_running_loop().create_future()
         self._asked.append(((sender, identity), future))
         if self._asking is None or self._asking.done():
             self._asking = asyncio.get_running_loop().create_task(self._ask())
@@ -91,7 +93,7 @@ class Finder:
         while self._asked:
             asked, self._asked = self._asked, []
             try:
-                found = await self._readers.ask(reading.find_batches, list({key for key, _ in asked}))
+                found = await self._readers.ask(self._question, list({key for key, _ in asked}))
             except Exception as error:  # noqa: BLE001 - it is the answer of all who asked
                 for _, future in asked:
                     if not future.done():

@@ -17,6 +17,7 @@ from bridge.journal.records import (
     Order,
     PendingInvoice,
     SeenCreditor,
+    Standing,
     StoredBatch,
     UnknownField,
 )
@@ -101,6 +102,11 @@ async def load_batch(connection: Connection, batch_id: str) -> StoredBatch | Non
         tuple(restoring.to_row(row, call_ids) for row in rows),
         tuple(restoring.to_call(call, batch_id) for call in calls),
     )
+
+
+async def load_standing(connection: Connection, batch_id: str) -> Standing | None:
+    """Return what may be said of a batch now."""
+    return restoring.to_standing(await connection.fetch(restoring.STANDING.format(batch_id="$1"), batch_id))
 
 
 async def list_open(connection: Connection) -> list[str]:

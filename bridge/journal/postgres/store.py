@@ -111,8 +111,9 @@ class PostgresJournal(PostgresBooks):
     async def write(self, *changes: Change) -> None:
         """Make the changes durable, all or none.
 
-        Raises IdentityTaken, StaleCall, LostBatch, ValueError for what the law of calls and rows forbids, or
-        CannotTakeNow when the server cannot take it. A caller that is cancelled meanwhile does not undo its write.
+        Raises IdentityTaken, StaleCall, LostBatch, StaleSwitch, HandedOverBefore, ValueError for what the law of calls
+        and rows forbids, or CannotTakeNow when the server cannot take it. A caller that is cancelled meanwhile does not
+        undo its write.
         """
         if not changes:
             return
@@ -124,7 +125,7 @@ class PostgresJournal(PostgresBooks):
         self._tell(news_of(changes))
 
     async def erase(self, finished_before: float, redact: Redact) -> int:
-        """Erase payloads, items and messages of batches finished before (Unix seconds), in slices, and old hooks.
+        """Erase payloads, items and messages of batches finished before (Unix seconds), in slices, and other old lines.
 
         Return how many batches were erased.
         """
@@ -133,7 +134,7 @@ class PostgresJournal(PostgresBooks):
         while more:
             erased, more = await self._writer.run(slice_)
             total += erased
-        while await self._writer.run(partial(erasing.erase_hooks, received_before=finished_before)):
+        while await self._writer.run(partial(erasing.erase_lines, before=finished_before)):
             pass
         await self._writer.run(replicas.forget_buried)
         return total

@@ -16,15 +16,20 @@ from bridge.journal.changes import (
     DecideRows,
     FinishBatch,
     FulfilOrder,
+    HandOver,
     Hook,
+    KeepSamples,
     LearnClaims,
     MoveCall,
+    NotePassed,
     NoteRebuild,
+    Observe,
     OpenBatch,
     PlaceOrder,
     PlanCall,
     RegisterSettlements,
     SeeCreditor,
+    SetSwitch,
 )
 
 Step = Change | Hook
@@ -43,19 +48,24 @@ ORDER: tuple[type[Step], ...] = (
     *(FulfilOrder, FinishBatch, NoteRebuild),
 )
 """Which kind goes first when several stand at the heads; what usually ends a write waits for its neighbours."""
-LAST = RegisterSettlements
-"""The kind that is done when all others are, right before the commit: nobody else gives numbers until then."""
+LAST: tuple[type[Step], ...] = (NotePassed, Observe, KeepSamples, HandOver, SetSwitch, RegisterSettlements)
+"""The kinds that are done when all others are, each once, right before the commit.
+
+They hold up other replicas: who counts the same, hands over or gives numbers waits until then. Always in this order,
+those replicas never wait in a circle.
+"""
 
 
 def order_waves(writes: Sequence[Sequence[Step]]) -> Iterator[tuple[type[Step], list[Placed]]]:
     """Yield waves until every change of every write was in one."""
-    queues = [deque(change for change in write if type(change) is not LAST) for write in writes]
+    queues = [deque(change for change in write if type(change) not in LAST) for write in writes]
     while heads := {type(queue[0]) for queue in queues if queue}:
         kind = next(each for each in ORDER if each in heads)
         yield kind, _take(queues, kind)
-    last = [Placed(number, change) for number, write in enumerate(writes) for change in write if type(change) is LAST]
-    if last:
-        yield LAST, last
+    late = [Placed(number, change) for number, write in enumerate(writes) for change in write if type(change) in LAST]
+    for kind in LAST if late else ():
+        if wave := [placed for placed in late if type(placed.change) is kind]:
+            yield kind, wave
 
 
 def _take(queues: Sequence[deque[Step]], kind: type[Step]) -> list[Placed]:

@@ -21,23 +21,31 @@ from bridge.journal.changes import (
     DecideRows,
     FinishBatch,
     FulfilOrder,
+    HandOver,
     IdentityTaken,
+    KeepSamples,
     LearnClaims,
     MoveCall,
+    NotePassed,
     NoteRebuild,
+    Observe,
     OpenBatch,
     PlaceOrder,
     PlanCall,
     RegisterSettlements,
     SeeCreditor,
+    SetSwitch,
     StaleCall,
 )
 from bridge.journal.records import CallRecord, RowRecord
 from bridge.journal.sqlite.bulk import execute_many
 from bridge.journal.sqlite.crossreference import learn_claims
+from bridge.journal.sqlite.handing_over import hand_over
+from bridge.journal.sqlite.observing import keep_samples, observe
 from bridge.journal.sqlite.orders import fulfil_order, place_order
 from bridge.journal.sqlite.schema import ENTRIES_PER_BATCH
 from bridge.journal.sqlite.settlements import note_rebuild, register_settlements
+from bridge.journal.sqlite.switching import note_passed, set_switch
 
 
 def apply_changes(connection: sqlite3.Connection, changes: Sequence[Change]) -> None:
@@ -170,6 +178,7 @@ def _record_attempt(
 
 def _decide_rows(connection: sqlite3.Connection, change: DecideRows) -> None:
     finals = [outcome for outcome in change.outcomes if outcome.verdict is not Verdict.PENDING]
+    _name_rows(connection, change.batch_id, [outcome for outcome in finals if outcome.ledgerref])
 
     def bind(outcome: Outcome) -> tuple[Any, ...]:
         return change.batch_id, *outcome.address, outcome.verdict, outcome.message
@@ -185,6 +194,18 @@ def _decide_rows(connection: sqlite3.Connection, change: DecideRows) -> None:
     if decided != len(finals) or not finals:
         batch = _number_of(connection, change.batch_id)
         _require_rows(connection, batch, [outcome.address for outcome in finals])
+
+
+def _name_rows(connection: sqlite3.Connection, batch_id: str, outcomes: Sequence[Outcome]) -> None:
+    """Keep what the legacy host calls rows that it decides; a row that is decided keeps its reference, too."""
+    execute_many(
+        connection,
+        "UPDATE row SET ledgerref = new.column4 FROM ({values}) AS new"
+        " JOIN batch ON batch.id = new.column1 WHERE row.batch = batch.number AND row.objectname = new.column2"
+        " AND row.objectindex = new.column3 AND row.verdict = 'pending'",
+        outcomes,
+        lambda outcome: (batch_id, *outcome.address, outcome.ledgerref),
+    )
 
 
 def _require_rows(connection: sqlite3.Connection, batch: int, addresses: Sequence[Address]) -> None:
@@ -268,4 +289,9 @@ _APPLY: dict[type[Change], Callable[[sqlite3.Connection, Any], None]] = {
     FulfilOrder: fulfil_order,
     RegisterSettlements: register_settlements,
     NoteRebuild: note_rebuild,
+    SetSwitch: set_switch,
+    NotePassed: note_passed,
+    Observe: observe,
+    KeepSamples: keep_samples,
+    HandOver: hand_over,
 }

@@ -18,18 +18,24 @@ from bridge.journal.records import (
     BatchSummary,
     CaseEvent,
     Claim,
+    HandedOver,
     Ledger,
     NumberedSettlement,
+    Observation,
     Order,
+    PassedBatch,
     PendingInvoice,
     Rebuild,
+    Sample,
     SeenCreditor,
+    Standing,
     StoredBatch,
     UnknownField,
 )
-from bridge.journal.sqlite import crossreference, inbox, proof, reading, settlements
+from bridge.journal.sqlite import crossreference, handing_over, inbox, observing, proof, reading, settlements, switching
 from bridge.journal.sqlite.connections import connect_reader
 from bridge.journal.sqlite.failures import translate
+from bridge.modes import Switch
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -66,6 +72,10 @@ class SqliteBooks:
     async def load(self, batch_id: str) -> StoredBatch | None:
         """Return a batch with rows and calls."""
         return await self._read(reading.load_batch, batch_id)
+
+    async def standing(self, batch_id: str) -> Standing | None:
+        """Return what may be said of a batch now."""
+        return await self._read(reading.load_standing, batch_id)
 
     async def open_batches(self) -> list[str]:
         """Return the ids of batches without a final answer, oldest first."""
@@ -134,6 +144,36 @@ class SqliteBooks:
     async def orders(self, batch_id: str) -> list[Order]:
         """Return what operators said about a batch, oldest first."""
         return await self._read(reading.list_orders, batch_id)
+
+    async def switches(self) -> list[Switch]:
+        """Return the newest switch of every organization that has one."""
+        return await self._read(switching.list_switches)
+
+    async def switch_history(self, organization: str = "") -> list[Switch]:
+        """Return every switch, oldest first; with an organization only its own."""
+        return await self._read(switching.switch_history, organization)
+
+    async def passed(self, sender: str, identity: str) -> PassedBatch | None:
+        """Return what is known of a batch that went to the legacy host; on the event loop, like a `find` in vain."""
+        with contextlib.suppress(sqlite3.Error):
+            return switching.find_passed(self._probe, sender, identity)
+        return await self._read(switching.find_passed, sender, identity)
+
+    async def observations(self, organization: str, since: float, topics: Collection[str] = ()) -> list[Observation]:
+        """Return what was seen in spans that begin at `since` or later, in order; no topics: of all."""
+        return await self._read(observing.list_observations, organization, since, topics)
+
+    async def samples(self, organization: str) -> list[Sample]:
+        """Return the kept samples of differences, by path and kind, oldest first."""
+        return await self._read(observing.list_samples, organization)
+
+    async def batches_of(self, organization: str, since: float) -> list[str]:
+        """Return the ids of batches received at `since` or later with rows of this organization, oldest first."""
+        return await self._read(handing_over.batches_of, organization, since)
+
+    async def handed_over(self, organization: str) -> list[HandedOver]:
+        """Return the rows that catch-up batches have carried to the legacy system, in the order of their batches."""
+        return await self._read(handing_over.list_handed_over, organization)
 
     async def close(self) -> None:
         """Let go of the store."""

@@ -31,24 +31,27 @@ SELECT new.column1,
     (SELECT group_concat(number) FROM (SELECT number FROM claim WHERE new.column4 <> ''
         AND unique_source_invoice_id = new.column4 AND unique_source_invoice_id <> '' AND organization = new.column2
         LIMIT {ALIKE})),
+    CASE WHEN new.column3 = '' AND new.column4 <> '' THEN (SELECT group_concat(number) FROM claim
+        INDEXED BY claim_unique_id WHERE unique_source_invoice_id = new.column4 AND unique_source_invoice_id <> ''
+        AND organization = new.column2 AND invoice_id = '') END,
     CASE WHEN new.column7 THEN (SELECT group_concat(number) FROM claim INDEXED BY claim_nameless WHERE {_NAMELESS}
         AND invoice_number = new.column5 AND ledgerref = new.column6 AND organization = new.column2) END,
     CASE WHEN new.column5 <> '' AND (new.column7 OR EXISTS (SELECT 1 FROM claim INDEXED BY claim_nameless
             WHERE {_NAMELESS} AND invoice_number = new.column5 AND organization = new.column2))
         THEN (SELECT group_concat(number) FROM (SELECT number FROM claim INDEXED BY claim_invoice_number
             WHERE invoice_number = new.column5 AND invoice_number <> '' AND organization = new.column2
-            LIMIT {ALIKE})) END
+            LIMIT {ALIKE + 1})) END
 FROM ({{values}}) AS new
 """  # noqa: S608 - constants
 
 _FETCH = f"SELECT number, {COLUMNS} FROM claim WHERE number IN ({{values}})"  # noqa: S608 - constants
 
-_BY_COLUMN = f"SELECT {COLUMNS} FROM claim WHERE {{column}} = ?1 AND {{column}} <> '' AND organization = ?2"  # noqa: S608 - constants
+_BY_COLUMN = f"SELECT number, {COLUMNS} FROM claim WHERE {{column}} = ?1 AND {{column}} <> '' AND organization = ?2"  # noqa: S608 - constants
 
 _FIND = {kind: f"{_BY_COLUMN.format(column=column)} ORDER BY number" for kind, column in KINDS.items()} | {
     "ledgerref": f"{_BY_COLUMN.format(column='ledgerref')}"
     f" UNION {_BY_COLUMN.format(column='unique_source_invoice_id')} AND ledgerref = ''"
-    f" UNION {_BY_COLUMN.format(column='invoice_number')} AND ledgerref = ''"
+    f" UNION {_BY_COLUMN.format(column='invoice_number')} AND ledgerref = '' ORDER BY 1"
 }
 
 _NAMES = (*KINDS.values(), "ledgerref", "case_id", "modern_batch")
@@ -132,7 +135,7 @@ def find_claims(connection: sqlite3.Connection, organization: str, kind: str, va
     """Return the claims of an organization that go by this name."""
     if kind not in _FIND:
         raise ValueError(f"claims are found by {', '.join(_FIND)}; not by {kind}")
-    return [Claim(*found) for found in connection.execute(_FIND[kind], (value, organization))]
+    return [Claim(*columns) for _, *columns in connection.execute(_FIND[kind], (value, organization))]
 
 
 def find_anywhere(connection: sqlite3.Connection, name: str, limit: int) -> list[Claim]:

@@ -11,7 +11,22 @@ from bridge.journal.sqlite.schema import ENTRIES_PER_BATCH
 BATCHES_PER_SLICE = 50
 ITEMS_PER_SLICE = 500
 """How much one slice erases before it lets other writes through; a few milliseconds."""
-HOOKS_PER_SLICE = 1000
+LINES_PER_SLICE = 1000
+
+_LINES = (
+    "DELETE FROM hook WHERE key IN (SELECT key FROM hook WHERE at < ?1 LIMIT ?2)",
+    "DELETE FROM sample WHERE number IN (SELECT number FROM sample WHERE at < ?1 LIMIT ?2)",
+    """
+    DELETE FROM observation WHERE (organization, since, topic, subject) IN (
+        SELECT organization, since, topic, subject FROM observation WHERE since < ?1 LIMIT ?2)
+    """,
+    # a batchid makes a batch the same for ever, so what became of it must be known for ever
+    """
+    DELETE FROM passed WHERE (sender, identity) IN (
+        SELECT sender, identity FROM passed WHERE passed_at < ?1 AND identity NOT GLOB 'batchid:*' LIMIT ?2)
+    """,
+)
+"""What hangs under no batch."""
 
 
 def erase_slice(connection: sqlite3.Connection, finished_before: float, redact: Redact) -> tuple[int, bool]:
@@ -34,12 +49,9 @@ def erase_slice(connection: sqlite3.Connection, finished_before: float, redact: 
     return erased, len(due) == BATCHES_PER_SLICE
 
 
-def erase_hooks(connection: sqlite3.Connection, received_before: float) -> bool:
-    """Erase some of the hooks received before; return whether more may be due."""
-    deleted = connection.execute(
-        "DELETE FROM hook WHERE key IN (SELECT key FROM hook WHERE at < ? LIMIT ?)", (received_before, HOOKS_PER_SLICE)
-    )
-    return deleted.rowcount == HOOKS_PER_SLICE
+def erase_lines(connection: sqlite3.Connection, before: float) -> bool:
+    """Erase some of the hooks, samples, observations and notes that are older; return whether more may be due."""
+    return any(connection.execute(erase, (before, LINES_PER_SLICE)).rowcount == LINES_PER_SLICE for erase in _LINES)
 
 
 def _delete_items(connection: sqlite3.Connection, number: int, limit: int) -> int:

@@ -17,6 +17,7 @@ from bridge.journal.records import (
     PendingInvoice,
     RowRecord,
     SeenCreditor,
+    Standing,
     StoredBatch,
     UnknownField,
 )
@@ -86,6 +87,11 @@ def _load_rows(connection: sqlite3.Connection, number: int, call_ids: dict[int, 
         (ENTRIES_PER_BATCH, number),
     )
     return tuple(restoring.to_row(row, call_ids) for row in found)
+
+
+def load_standing(connection: sqlite3.Connection, batch_id: str) -> Standing | None:
+    """Return what may be said of a batch now."""
+    return restoring.to_standing(connection.execute(restoring.STANDING.format(batch_id="?"), (batch_id,)).fetchall())
 
 
 def list_open(connection: sqlite3.Connection) -> list[str]:

@@ -14,9 +14,9 @@ from bridge.journal.sqlite import reading
 from bridge.journal.sqlite.applying import apply_changes
 from bridge.journal.sqlite.books import SqliteBooks
 from bridge.journal.sqlite.connections import JournalLock, claim_file, connect_writer, prepare
-from bridge.journal.sqlite.erasing import erase_hooks, erase_slice
+from bridge.journal.sqlite.erasing import erase_lines, erase_slice
 from bridge.journal.sqlite.inbox import keep_hook
-from bridge.journal.sqlite.newsroom import Hear, Newsroom
+from bridge.journal.sqlite.newsroom import FOUND, Hear, Newsroom
 from bridge.journal.sqlite.writer import Writer
 
 
@@ -67,7 +67,7 @@ class SqliteJournal(SqliteBooks):
         return True
 
     def listen(self, hear: Hear) -> None:
-        """Have news told on the event loop: our own, and orders that the command line places."""
+        """Have news told on the event loop: our own, and orders and switches of the command line."""
         self._newsroom.listen(hear)
 
     def tell(self, news: News, name: str) -> None:
@@ -88,8 +88,9 @@ class SqliteJournal(SqliteBooks):
     async def write(self, *changes: Change) -> None:
         """Make the changes durable, all or none.
 
-        Raises IdentityTaken, StaleCall, ValueError for what the law of calls and rows forbids, or CannotTakeNow when
-        the store cannot be written. A caller that is cancelled meanwhile does not undo its write.
+        Raises IdentityTaken, StaleCall, StaleSwitch, HandedOverBefore, ValueError for what the law of calls and rows
+        forbids, or CannotTakeNow when the store cannot be written. A caller that is cancelled meanwhile does not undo
+        its write.
         """
         if not changes:
             return
@@ -97,7 +98,7 @@ class SqliteJournal(SqliteBooks):
         self._tell(news_of(changes))
 
     async def erase(self, finished_before: float, redact: Redact) -> int:
-        """Erase payloads, items and messages of batches finished before (Unix seconds), in slices, and old hooks.
+        """Erase payloads, items and messages of batches finished before (Unix seconds), in slices, and other old lines.
 
         Return how many batches were erased.
         """
@@ -105,13 +106,15 @@ class SqliteJournal(SqliteBooks):
         while more:
             erased, more = await self._writer.run(partial(erase_slice, finished_before=finished_before, redact=redact))
             total += erased
-        while await self._writer.run(lambda connection: erase_hooks(connection, finished_before)):
+        while await self._writer.run(lambda connection: erase_lines(connection, finished_before)):
             pass
         return total
 
     def _tell(self, news: Iterable[tuple[News, str]]) -> None:
         for kind, name in news:
-            if kind is not News.ORDERED:  # the newsroom finds those by itself
+            if kind in FOUND:
+                self._newsroom.look()
+            else:
                 self._newsroom.tell(kind, name)
 
     async def close(self) -> None:

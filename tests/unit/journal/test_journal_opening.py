@@ -14,11 +14,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from bridge.batch import Address
 from bridge.errors import JournalLocked, JournalTooNew, OperatorError, SettingsFault
-from bridge.journal import Claim, LearnClaims
+from bridge.journal import Claim, HandedOver, HandOver, LearnClaims, SetSwitch
 from bridge.journal.opening import locate_journal, open_books, open_journal
 from bridge.journal.sqlite import open_sqlite_journal, schema
 from bridge.journal.sqlite.books import open_sqlite_books
+from bridge.modes import Mode, Switch
 
 if TYPE_CHECKING:
     from tests.unit.journal.conftest import Make
@@ -26,6 +28,14 @@ if TYPE_CHECKING:
 OLD_CLAIM = """
 INSERT INTO claim (organization, invoice_id, invoice_number, unique_source_invoice_id, ledgerref, case_number, case_id,
     batch_id, objectindex) VALUES ('nordlys', 'i1', '1001', 'u1', 'r', 'c1', '', 'b1', 4)
+"""
+
+OLD_BATCH = """
+INSERT INTO batch (number, id, sender, identity, profile, batchid, content, received_at, offline, row_count, addresses,
+    finished_at, reply) VALUES (7, 'b1', 'ERP-1', 'batchid:W1', 'p', 'W1', '', 5.0, 0, 1, 'invoice 0', 6.0, x'7b7d');
+INSERT INTO row (batch, objectname, objectindex, position, verdict, message, ledgerref, organization, operation,
+    unique_id) VALUES (7, 'invoice', 0, 0, 'refused', 'why', 'r', 'nordlys', '', '');
+SELECT 1
 """
 
 HOLD = """
@@ -220,6 +230,23 @@ async def test_the_claims_of_an_older_journal_are_found_and_completed(path: Path
     assert await journal.find_claims("c1") == [old]
     await journal.write(LearnClaims([Claim("nordlys", "i1", case_id="case-1", modern_batch="m1")]))
     assert await journal.find_claims("m1") == [replace(old, case_id="case-1", modern_batch="m1")]
+    await journal.close()
+
+
+@pytest.mark.parametrize("version", range(1, len(schema.MIGRATIONS)))
+async def test_an_older_journal_takes_part_in_a_cutover(path: Path, version: int) -> None:
+    """The batches it holds are found by organization and time, and their rows can be carried to the legacy system."""
+    execute_all_steps_of(path, schema.MIGRATIONS[:version])
+    execute(path, OLD_BATCH)
+    journal = open_sqlite_journal(path)
+    assert (await journal.switches(), await journal.samples("nordlys")) == ([], [])
+    assert await journal.observations("nordlys", 0.0) == []
+    assert await journal.passed("ERP-1", "batchid:W1") is None
+    assert await journal.batches_of("nordlys", 5.0) == ["b1"]
+    carried = HandOver("e", "nordlys", [("b1", Address("invoice", 0))], "k", 9.0)
+    await journal.write(SetSwitch(Switch("nordlys", Mode.LEGACY), 0), carried)
+    assert await journal.handed_over("nordlys") == [HandedOver("b1", Address("invoice", 0), "e", 9.0)]
+    assert (await journal.ledger()).unaccounted == ()
     await journal.close()
 
 

@@ -20,17 +20,23 @@ from bridge.journal import (
     CountUnknown,
     DecideRows,
     FinishBatch,
+    HandOver,
     Hook,
     IdentityTaken,
+    KeepSamples,
     LearnClaims,
     MoveCall,
+    NotePassed,
+    Observe,
     RegisterSettlements,
+    SetSwitch,
     StaleCall,
 )
 from bridge.journal.postgres import PostgresJournal, open_postgres_journal
 from bridge.journal.postgres.connections import WRITING, Connection, connect
 from bridge.journal.postgres.crossreference import find_claims
 from bridge.journal.postgres.waves import order_waves
+from bridge.modes import Mode, Switch
 
 if TYPE_CHECKING:
     from tests.unit.journal.conftest import Make
@@ -277,6 +283,17 @@ def test_settlements_are_numbered_when_all_else_is_done() -> None:
     writes: list[list[Change]] = [[register, learn], [learn, FinishBatch("b", b"", 1.0)], [register]]
     waves = [(kind.__name__, [write for write, _ in wave]) for kind, wave in order_waves(writes)]
     assert waves == [("LearnClaims", [0, 1]), ("FinishBatch", [1]), ("RegisterSettlements", [0, 2])]
+
+
+def test_what_replicas_wait_for_comes_last_once_and_in_one_order() -> None:
+    """However writes mix them: replicas that take the same locks in the same order never wait in a circle."""
+    switch = SetSwitch(Switch("o", Mode.SHADOW), 0)
+    late: list[Change] = [NotePassed([]), Observe([]), KeepSamples([]), HandOver("e", "o", [], "k", 1.0), switch]
+    late.append(RegisterSettlements("o", []))
+    learn = LearnClaims([])
+    writes: list[list[Change]] = [[*reversed(late), learn, *late], [learn], [learn, *late]]
+    waves = [(kind, [write for write, _ in wave]) for kind, wave in order_waves(writes)]
+    assert waves == [(LearnClaims, [0, 1, 2]), *((type(change), [0, 0, 2]) for change in late)]
 
 
 def test_thirty_writes_of_a_kind_are_one_wave(make: Make) -> None:

@@ -11,17 +11,26 @@ from typing import TYPE_CHECKING, Any
 import asyncpg
 import pytest
 
+from bridge.batch import Address
 from bridge.errors import CannotTakeNow, JournalTooNew, OperatorError, SettingsFault
-from bridge.journal import Claim, LearnClaims
+from bridge.journal import Claim, HandedOver, HandOver, LearnClaims, SetSwitch
 from bridge.journal.opening import open_books, open_journal, open_office
 from bridge.journal.postgres import PostgresBooks, PostgresOffice, open_postgres_journal, schema
 from bridge.journal.postgres.connections import WRITING, connect, describe
 from bridge.journal.postgres.failures import MEANINGS, Failure, classify, translate, translate_at_start
+from bridge.modes import Mode, Switch
 
 if TYPE_CHECKING:
     from tests.unit.journal.conftest import Make
 
 SECRET = "correct horse"
+
+OLD_BATCH = """
+INSERT INTO batch (id, sender, identity, profile, batchid, content, received_at, offline, row_count, addresses,
+    finished_at, reply) VALUES ('b1', 'ERP-1', 'batchid:W1', 'p', 'W1', '', 5.0, false, 1, 'invoice 0', 6.0, '{}');
+INSERT INTO row (batch, objectname, objectindex, position, verdict, message, ledgerref, organization, operation,
+    unique_id) SELECT number, 'invoice', 0, 0, 'refused', 'why', 'r', 'nordlys', '', '' FROM batch
+"""
 
 
 @pytest.fixture
@@ -159,6 +168,25 @@ async def test_the_claims_of_an_older_journal_are_found_and_completed(postgres_u
     assert await journal.find_claims("c1") == [old]
     await journal.write(LearnClaims([Claim("nordlys", "i1", case_id="case-1", modern_batch="m1")]))
     assert await journal.find_claims("m1") == [replace(old, case_id="case-1", modern_batch="m1")]
+    await journal.close()
+
+
+@pytest.mark.parametrize("version", range(1, len(schema.MIGRATIONS)))
+async def test_an_older_journal_takes_part_in_a_cutover(postgres_url: str, version: int) -> None:
+    """The batches it holds are found by organization and time, and their rows can be carried to the legacy system."""
+    connection = await connect(postgres_url, WRITING)
+    await schema.upgrade(connection, schema.MIGRATIONS[:version])
+    await connection.execute(OLD_BATCH)
+    await connection.close()
+    journal = await open_postgres_journal(postgres_url)
+    assert (await journal.switches(), await journal.samples("nordlys")) == ([], [])
+    assert await journal.observations("nordlys", 0.0) == []
+    assert await journal.passed("ERP-1", "batchid:W1") is None
+    assert await journal.batches_of("nordlys", 5.0) == ["b1"]
+    carried = HandOver("e", "nordlys", [("b1", Address("invoice", 0))], "k", 9.0)
+    await journal.write(SetSwitch(Switch("nordlys", Mode.LEGACY), 0), carried)
+    assert await journal.handed_over("nordlys") == [HandedOver("b1", Address("invoice", 0), "e", 9.0)]
+    assert (await journal.ledger()).unaccounted == ()
     await journal.close()
 
 

@@ -247,6 +247,7 @@ TestLife = Life.TestCase
 TestLife.settings = settings(max_examples=25, stateful_step_count=25, deadline=None)
 
 
+@pytest.mark.hypothesis  # it runs a state machine of Hypothesis
 def test_any_lawful_life_balances_on_postgres(databases: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """What holds for a file holds for a server."""
     monkeypatch.setattr(LifeOnPostgres, "databases", databases)

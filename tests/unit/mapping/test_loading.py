@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from bridge.batch import Verdict
 from bridge.errors import MappingFault
 from bridge.mapping import Assumption, Profile, ReplyTable, assumptions, load_profile, load_profiles
 from bridge.mapping.profiles import rebuild
@@ -82,14 +83,19 @@ def test_assumptions_are_listed_with_file_and_note(profile_of: Callable[..., Pro
 
 
 def test_a_documented_reply_is_no_assumption(profile_of: Callable[..., Profile]) -> None:
-    """Reply words that a page shows are not listed as assumed."""
+    """Reply words that a page shows are not listed as assumed; how the legacy host's answer is read, by itself."""
     reply = """
     evidence = "documented"
     codes = { all_accepted = 0, some_refused = 1, all_refused = 2, some_pending = 3 }
     texts = { accepted = "OK", pending = "PENDING" }
     """
+    keys = {entry.key for entry in assumptions(profile_of(reply=reply)) if entry.file == "small/reply.toml"}
+    assert keys == {"legacy_host: pending, both, unmentioned, unmentioned_in_success"}
 
-    assert "small/reply.toml" not in {entry.file for entry in assumptions(profile_of(reply=reply))}
+    host = 'legacy_host = { evidence = "documented", pending = "in doubt" }'
+    profile = profile_of(reply=f"{reply}\n{host}", name="other")
+    assert "other/reply.toml" not in {entry.file for entry in assumptions(profile)}
+    assert (profile.reply.host_pending, profile.reply.host_both) == (Verdict.PENDING, Verdict.REFUSED)
 
 
 def test_all_profiles_of_a_folder_are_loaded(write_profile: Callable[..., Path]) -> None:
