@@ -15,10 +15,10 @@ unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup lint format test test-chaos explore bench demo sandbox serve lock docker clean
+.PHONY: help setup lint format test test-chaos explore bench demo demo-cutover sandbox serve lock docker clean
 
 help:  ## list the targets
-	@grep -hE '^[a-z-]+:.*  ## ' $(firstword $(MAKEFILE_LIST)) | awk -F ':.*  ## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*  ## ' $(firstword $(MAKEFILE_LIST)) | awk -F ':.*  ## ' '{printf "  make %-13s %s\n", $$1, $$2}'
 
 setup: $(READY)  ## create .venv with the locked versions; done again only when the lock or pyproject.toml changes
 
@@ -37,6 +37,7 @@ lint: setup  ## check style, types, import rules, and our own configuration and 
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/bridge check --config config/local.toml
+	$(BIN)/bridge check --config config/cutover.toml
 
 format: setup  ## put the code into shape
 	$(BIN)/ruff check --fix .
@@ -60,7 +61,10 @@ bench: setup  ## measure speed and show it beside the targets (a few minutes, ne
 demo: setup  ## see two batches go all the way, one with faults, and a claim read back
 	@$(BIN)/bridge demo
 
-sandbox: setup  ## run the stand-in for the modern API on port 8090
+demo-cutover: setup  ## see an organization move from the legacy host to the modern system, and come back
+	@$(BIN)/bridge demo-cutover
+
+sandbox: setup  ## run the stand-in for the modern API and the legacy host on port 8090
 	$(BIN)/bridge sandbox
 
 serve: setup  ## run the bridge; another configuration: make serve CONFIG=...

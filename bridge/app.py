@@ -7,7 +7,7 @@ import random
 import time
 import uuid
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from bridge.crew import Crew, gather_crew
 from bridge.crew import Ground as CrewGround
 from bridge.crossing import Bank, Crossing, make_crossing
 from bridge.dispatch import Dispatch
+from bridge.errors import OperatorError, SettingsFault
 from bridge.housekeeping import Housekeeping
 from bridge.intake import Desk
 from bridge.journal import Journal, News
@@ -105,6 +106,7 @@ async def open_bridge(settings: Settings, environment: Environment | None = None
             ground = _Ground(settings, environment, directory, desks, journal, patient, sessions, senders, target)
             bridge = _assemble(ground)
             await bridge.steering.switchboard.refresh()
+            await bridge.steering.switchboard.search()
             steering = bridge.steering
             going = (
                 steering.switchboard.run(),
@@ -138,9 +140,17 @@ async def _open_target(settings: Settings, environment: Environment) -> AsyncIte
         yield None
         return
     there = shadow_settings(settings)
-    async with open_bridge(there, environment) as second:
-        served = [one.id for one in settings.organizations if one.shadow is not None]
-        yield ShadowTarget(second.pipeline, second.senders.senders, served)
+    served = [one.id for one in settings.organizations if one.shadow is not None]
+    async with AsyncExitStack() as stack:
+        pipeline, senders = None, None
+        try:
+            second = await stack.enter_async_context(open_bridge(there, environment))
+            pipeline, senders = second.pipeline, second.senders
+        except SettingsFault:
+            raise
+        except OperatorError as reason:  # a shadow's journal that is away keeps nobody from starting
+            log.warning(Event.SHADOW_FAILED, why=str(reason))
+        yield ShadowTarget(pipeline, senders.senders if senders else (), served, clock=environment.clock)
 
 
 @dataclass(frozen=True, slots=True)

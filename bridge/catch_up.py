@@ -31,6 +31,7 @@ class Why(StrEnum):
     NO_CREDITOR = "no_creditor"
     UNREADABLE = "unreadable"
     TWIN = "twin"
+    STILL_MODERN = "still_modern"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +54,8 @@ class OwedRow:
     ledgerref: str
     operation: str
     unique_id: str
+    creditor: str
+    """Whose it is, by its number."""
     raw: bytes = field(repr=False)
     """As its caller wrote it; with its creditor where that stood elsewhere in its batch."""
     creditor_row: tuple[str, bytes] | None = field(default=None, repr=False)
@@ -107,6 +110,7 @@ class Repeater:
             ledgerref=row.ledgerref,
             operation=row.operation,
             unique_id=row.unique_id,
+            creditor=creditor,
             raw=raw,
             creditor_row=next((each for each in reversed(self._creditor_rows) if each[0] == creditor), None),
             by_modern_id=_is_by_modern_id(row),

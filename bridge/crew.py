@@ -31,6 +31,9 @@ from bridge.submission import Submitter, Terms
 from bridge.verdicts import Judge
 from bridge.work import Worker
 
+HOST_BATCHES = 8
+"""How many sub-batches are with the legacy host at a time."""
+
 
 @dataclass(frozen=True, slots=True)
 class Ground:
@@ -126,11 +129,17 @@ def _make_delivery(ground: Ground, dispatch: Dispatch, keyring: Keyring, observe
         relay,
         dispatch.traffic,
         keyring,
+        Gates(_host_terms(ground.settings), clock=time.monotonic).of("the legacy host"),
         retry_seconds=ground.settings.modern.retry_hours * 3600,
         clock=ground.clock,
         new_id=ground.new_id,
         chance=ground.chance,
     )
+
+
+def _host_terms(settings: Settings) -> GateTerms:
+    modern = settings.modern
+    return GateTerms(HOST_BATCHES, failures_to_break=modern.failures_to_break, break_seconds=modern.break_seconds)
 
 
 def _gate_terms(settings: Settings) -> GateTerms:

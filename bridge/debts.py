@@ -1,12 +1,12 @@
 """What exists only in the modern system when an organization goes back to the legacy host.
 
-Pure: batches as the journal holds them go in. Every row that the modern system took comes out once: to be written into a
-catch-up batch, or named with the reason why it cannot be.
+Pure: batches as the journal holds them go in. Every row that the modern system took comes out once: to be written into
+a catch-up batch, or named with the reason why it cannot be.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from bridge.batch import LEGACY, Address, CallState, Verdict
@@ -89,12 +89,17 @@ class Reckoner:
         creditors: Sequence[str],
         dialects: Mapping[str, Dialect],
         carried: frozenset[Place],
+        is_back: Callable[[str], bool] = lambda _: True,
     ) -> None:
-        """`creditors`: the organization's; `carried`: rows that catch-up batches have; profiles that are gone are absent."""
+        """`creditors`: the organization's; `dialects`: by profile, without those that are gone; `carried`: see Debt.
+
+        `is_back` tells of a creditor whether the legacy host answers for it again: before that it is owed nothing.
+        """
         self._organization = organization
         self._creditors = creditors
         self._dialects = dialects
         self._carried = carried
+        self._is_back = is_back
         self._rows: list[OwedRow] = []
         self._unwritten: list[Unwritten] = []
         self._carried_rows: list[OwedRow] = []
@@ -148,6 +153,8 @@ class Reckoner:
         repeater = self._open(stored)
         for row in accepted:
             found = repeater if isinstance(repeater, Why) else repeater.repeat(row)
+            if row.address in free and isinstance(found, OwedRow) and not self._is_back(found.creditor):
+                found = Why.STILL_MODERN
             if isinstance(found, OwedRow):
                 (self._carried_rows if found.place in self._carried else self._rows).append(found)
             elif row.address in free:

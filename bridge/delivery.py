@@ -10,10 +10,13 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from typing import ParamSpec, TypeVar
 from urllib.parse import urlencode
 
 from bridge.batch import LEGACY, CallState, Outcome, Verdict
 from bridge.calls import LiveCall, Outcomes, alike, decisions
+from bridge.dispatch import tell
+from bridge.gates import Gate
 from bridge.journal import BatchRecord, CallRecord, Change
 from bridge.journal.patient import PatientJournal
 from bridge.keyring import Keyring
@@ -27,6 +30,11 @@ from bridge.traffic import Traffic
 
 log = get_log()
 
+P = ParamSpec("P")
+T = TypeVar("T")
+
+ROWS_AT_ONCE = 200
+"""Rows whose bytes are put together, or read, in about a millisecond."""
 BACKOFF_FIRST_SECONDS = 0.5
 BACKOFF_CEILING_SECONDS = 30.0
 AGAIN = "send it again in a new batch"
@@ -45,6 +53,7 @@ class Delivery:
         relay: Relay,
         traffic: Traffic,
         keyring: Keyring,
+        gate: Gate,
         *,
         retry_seconds: float,
         clock: Callable[[], float],
@@ -57,6 +66,7 @@ class Delivery:
         self._relay = relay
         self._traffic = traffic
         self._keyring = keyring
+        self._gate = gate
         self._retry_seconds = retry_seconds
         self._clock = clock
         self._new_id = new_id
@@ -89,7 +99,8 @@ class Delivery:
 
     async def _submit(self, call: LiveCall, batch: BatchRecord, table: ReplyTable) -> Outcomes:
         """Send until the legacy host has answered, or the budget for certainly untaken calls is spent."""
-        sub = Sub(batch.sender, batch.profile, write_sub_batch(batch.batchid, [(r.address, r.item) for r in call.rows]))
+        rows = [(row.address, row.item) for row in call.rows]
+        sub = Sub(batch.sender, batch.profile, await _aside(len(rows), write_sub_batch, batch.batchid, rows))
         pause = BACKOFF_FIRST_SECONDS
         while True:
             authorization = await self._keyring.find(batch.id, batch.sender)
@@ -103,31 +114,38 @@ class Delivery:
                 return await self._refuse(call, text, answer.why)
             call = await self._move(call, CallState.PLANNED, answer.why)
             log.warning(Event.CALL_NOT_TAKEN, call=call.id, batch=batch.id, why=answer.why)
-            await self._sleep(answer.retry_after_seconds or pause * self._chance.uniform(0.5, 1.0))
-            pause = min(pause * 2, BACKOFF_CEILING_SECONDS)
+            if not answer.retry_after_seconds:  # else the gate is held for so long
+                await self._sleep(pause * self._chance.uniform(0.5, 1.0))
+                pause = min(pause * 2, BACKOFF_CEILING_SECONDS)
 
     async def _attempt(self, call: LiveCall, sub: Sub, authorization: str) -> tuple[LiveCall, Answer]:
-        """Send once, after the intent is durable, and while the batch is surely ours."""
-        await self._traffic.wait_until_allowed()
-        self._traffic.depart(call.id, call.record.batch_id)
-        call = await self._move(call, CallState.SUBMITTING)
-        if not self._traffic.owned:
-            return call, NotTaken("this replica's lease ran out before anything was sent")
-        return call, await self._relay.send(sub, authorization)
+        """Send once, after the intent is durable, and while the batch is surely ours.
+
+        A host in trouble is left alone for a while by all batches: each that it does not answer would be in doubt.
+        """
+        with await self._gate.enter():
+            await self._traffic.wait_until_allowed()
+            self._traffic.depart(call.id, call.record.batch_id)
+            call = await self._move(call, CallState.SUBMITTING)
+            if not self._traffic.owned:
+                return call, NotTaken("this replica's lease ran out before anything was sent")
+            answer = await self._relay.send(sub, authorization)
+            tell(self._gate, answer)
+            return call, answer
 
     async def _act_on(self, call: LiveCall, answer: Replied | Unknown, table: ReplyTable) -> Outcomes:
         """Read the answer by one question: can any of it have been accepted?"""
         if isinstance(answer, Unknown):
             await self._doubt(call, answer.why)
             return {}
-        told = read_host_answer(answer.body, answer.content_type)
+        told = await _aside(len(call.rows), read_host_answer, answer.body, answer.content_type)
         if answer.status >= 400:
             about_all = told.about_all if told is not None else ""
             return await self._refuse(call, _explain(answer.status, about_all), f"HTTP {answer.status}")
         if told is None:
             await self._doubt(call, f"the legacy host answered HTTP {answer.status}, and nothing that can be read")
             return {}
-        decided = judge(told, call.record.rows, table)
+        decided = await _aside(len(call.rows), judge, told, call.record.rows, table)
         if len(decided) == len(call.rows):
             return await self._finish(call, decided.values(), CallState.DONE, "answered by the legacy host")
         why = "the legacy host has answered, but not finally for every row"
@@ -162,10 +180,17 @@ class Delivery:
             self._traffic.arrive(call.id)
 
 
+async def _aside(rows: int, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Do what takes long with many rows in a thread of its own, so that it holds nobody up."""
+    if rows <= ROWS_AT_ONCE:
+        return work(*args, **kwargs)
+    return await asyncio.to_thread(work, *args, **kwargs)
+
+
 def _explain(status: int, about_all: str) -> str:
     """Say why the legacy host refused everything, in its own words where it has some."""
     if status in {401, 403}:
-        return f"the legacy host refused the credentials this batch came with (HTTP {status})" + (
+        return f"the legacy host refused the credentials this row was sent with (HTTP {status})" + (
             f": {about_all}" if about_all else "; correct them there, or in the ERP, then send it again"
         )
     return about_all or f"the legacy host refused it with HTTP {status}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
+from bridge.comparing import load_rules
 from bridge.errors import SettingsFault
 from bridge.mapping import Profile
 from bridge.mapping.document import LookUp, ObjectDocument
@@ -25,25 +26,28 @@ def open_redactor(settings: Settings, profiles: Iterable[Profile]) -> Redactor:
     key = settings.recording.key.get_secret_value() if settings.recording.key else ""
     if not key:
         raise SettingsFault(NO_KEY)
-    return Redactor(key.encode(), settings.recording.plain_fields, gather_terms(profiles))
+    rules = load_rules(settings.cutover.differences, {one.id for one in settings.organizations})
+    return Redactor(key.encode(), settings.recording.plain_fields, gather_terms(profiles, rules.undocumented))
 
 
-def gather_terms(profiles: Iterable[Profile]) -> Terms:
+def gather_terms(profiles: Iterable[Profile], undocumented: Iterable[str] = ()) -> Terms:
     """Return what mapping files say of fields: which are codes, references, flags or amounts, and the words of tables.
+
+    `undocumented` are paths of fields of the legacy answer that a rules file declares: their names may stay.
 
     Those are needed as they are, or a recorded row would be judged otherwise than the row itself.
     """
     documents = [mapping.document for profile in profiles for mapping in profile.objects.values()]
     return Terms(
         plain_fields=frozenset(name for document in documents for name in _plain_fields(document)),
-        declared=frozenset(name for document in documents for name in _declared(document)),
+        declared=frozenset(name for path in _paths(documents, undocumented) for name in path.split(".")),
         words=frozenset(word for document in documents for text in _texts(document) for word in _WORD.findall(text)),
     )
 
 
-def _declared(document: ObjectDocument) -> Iterator[str]:
-    for path in document.fields:
-        yield from path.replace("[]", "").split(".")
+def _paths(documents: Iterable[ObjectDocument], undocumented: Iterable[str]) -> Iterator[str]:
+    yield from (path.replace("[]", "") for document in documents for path in document.fields)
+    yield from undocumented
 
 
 def _plain_fields(document: ObjectDocument) -> Iterator[str]:

@@ -92,7 +92,7 @@ class Dispatch:
             expects_batch=bool(operation.collection),
             hindrance=hindrance,
         )
-        _tell(gate, answer)
+        tell(gate, answer)
         return answer
 
     def _hindrance(self, intended_at: float) -> str:
@@ -122,8 +122,8 @@ def _now() -> float:
     return asyncio.get_running_loop().time()
 
 
-def _tell(gate: Gate, answer: Answer) -> None:
-    """Let the organization's gate know how its write fared."""
+def tell(gate: Gate, answer: object) -> None:
+    """Let a gate know how a write fared."""
     if isinstance(answer, NotTaken) and answer.retry_after_seconds:
         gate.hold(answer.retry_after_seconds)
     elif isinstance(answer, NotTaken | Unknown):

@@ -9,6 +9,7 @@ import asyncio
 import hashlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
@@ -58,6 +59,8 @@ class Intake:
     """Creditor → the fields of other rows that name it, such as `action.creditorid`."""
     mentioned: list[CreditorSeen] = field(default_factory=list)
     """One for each creditor that other rows name."""
+    refused: Counter[str] = field(default_factory=Counter)
+    """Organization → how many of its rows were refused, as far as it can be told whose they are."""
 
     def decide(self, outcome: Outcome, ledgerref: str = "", names: Names = ()) -> None:
         """Give a row its final verdict before it is sent anywhere; others may know it by `names` all the same."""
@@ -172,6 +175,7 @@ class Desk:
         """Route and translate one row, or refuse it; its neighbours do not notice."""
         if isinstance(result, Outcome):
             intake.decide(result, names=self.names_in(result.address, raw))
+            self._count_refused(intake, sender, result.address.objectname, raw, creditors)
             return
         mapping = self.profile.objects[result.address.objectname]
         _count_unknown(intake, result)
@@ -184,8 +188,19 @@ class Desk:
             intake.unique_ids.claim(row)
         except RowRefused as refusal:
             intake.refuse(result.address, str(refusal), ledgerref, self.names_in(result.address, raw))
+            self._count_refused(intake, sender, result.address.objectname, raw, creditors)
         else:
             intake.plan(row, ledgerref)
+
+    def _count_refused(
+        self, intake: Intake, sender: Sender, objectname: str, raw: msgspec.Raw, creditors: Sequence[str]
+    ) -> None:
+        """Count a refused row for the organization it would have gone to, if that can be told."""
+        mapping = self.profile.objects.get(objectname)
+        name = mapping.document.creditor_field if mapping is not None else ""
+        named = dict(self.reader.peek(raw, {name: name})).get(name, "") if name else ""
+        with suppress(RowRefused):
+            intake.refused[self._directory.route(sender, named, creditors).id] += 1
 
     def _relay_row(self, intake: Intake, result: Row | Outcome, raw: msgspec.Raw, organization: str) -> str:
         """Keep a row for the legacy host, whatever we think of it; return the reference its caller knows it by."""

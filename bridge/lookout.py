@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 
@@ -28,6 +28,8 @@ log = get_log()
 
 LAST_LOOK_SECONDS = 2.0
 """How long what is waiting may be looked at when the bridge stops."""
+RECALL_SECONDS = 60.0
+"""How often to look for noise that other replicas have learnt."""
 KEY_BYTES = 32
 
 
@@ -50,18 +52,43 @@ class LookoutGround:
 class Lookout:
     """Takes exchanges, has them looked at beside everything else, and comes to an end."""
 
-    def __init__(self, watcher: Watcher, queue: WatchQueue, recorder: Recorder | None) -> None:
+    def __init__(
+        self,
+        watcher: Watcher,
+        queue: WatchQueue,
+        recorder: Recorder | None,
+        recall: Callable[[], Awaitable[bool]],
+        *,
+        recall_seconds: float = RECALL_SECONDS,
+    ) -> None:
+        """`recall` reads what was learnt before, and by other replicas."""
         self._watcher = watcher
         self._queue = queue
         self._recorder = recorder
+        self._recall = recall
+        self._recall_seconds = recall_seconds
 
     def offer(self, exchange: Exchange) -> None:
-        """Take an exchange if there is room; never waits, never raises."""
-        self._queue.offer(exchange)
+        """Take an exchange somebody wants to see, if there is room; never waits, never raises."""
+        if self._watcher.wants(exchange):
+            self._queue.offer(exchange)
 
     async def run(self) -> None:
         """Look at what comes until cancelled."""
-        await self._queue.run()
+        recalling = asyncio.create_task(self._remember())
+        try:
+            await self._queue.run()
+        finally:
+            recalling.cancel()
+            await asyncio.gather(recalling, return_exceptions=True)
+
+    async def _remember(self) -> None:
+        while True:
+            try:
+                await self._recall()
+            except Exception:
+                log.exception(Event.UNEXPECTED)
+            await asyncio.sleep(self._recall_seconds)
 
     async def close(self) -> None:
         """Leave out what is still waiting, and write down what was recorded; `run` must have ended."""
@@ -87,7 +114,8 @@ def make_lookout(ground: LookoutGround, target: Target | None) -> Lookout:
         most_bytes=int(cutover.watch_queue_mb * 1024 * 1024),
         leave_out=leave_out,
     )
-    return Lookout(watcher, queue, recorder)
+    organizations = [one.id for one in ground.settings.organizations]
+    return Lookout(watcher, queue, recorder, lambda: watcher.recall(ground.journal, organizations))
 
 
 def _make_watcher(ground: LookoutGround, recorder: Recorder | None, target: Target | None) -> Watcher:

@@ -19,7 +19,11 @@ log = get_log()
 
 FLUSH_SECONDS = 1.0
 MOST_KINDS = 50_000
-"""How many different counts, and how many samples, are gathered before the next write; what is beyond is left out."""
+"""How many different counts are gathered before the next write; what is beyond is left out."""
+MOST_SUBJECTS = 5_000
+"""How many different things of one topic are told apart for an organization in an hour."""
+MOST_SAMPLES = 5_000
+LAST_FLUSH_SECONDS = 5.0
 MINUTE = 60.0
 HOUR = 3600.0
 
@@ -63,17 +67,20 @@ class Observatory:
         self._flush_seconds = flush_seconds
         self._counts: Counter[_Key] = Counter()
         self._samples: list[Sample] = []
+        self._known = _Known()
 
     def see(self, organization: str, topic: Topic, subject: tuple[str, ...], count: int = 1) -> None:
         """Count something of an organization that is seen now."""
         now, span = self._clock(), topic.span_seconds
         key = (organization, now - now % span, topic, subject)
-        if key in self._counts or len(self._counts) < MOST_KINDS:
+        if key in self._counts:
             self._counts[key] += count
+        elif len(self._counts) < MOST_KINDS and self._known.take(now - now % HOUR, organization, topic, subject):
+            self._counts[key] = count
 
     def keep(self, sample: Sample) -> None:
         """Keep a sample of a difference; the journal keeps the first few of each kind."""
-        if len(self._samples) < MOST_KINDS:
+        if len(self._samples) < MOST_SAMPLES:
             self._samples.append(sample)
 
     async def flush(self) -> None:
@@ -90,14 +97,49 @@ class Observatory:
             await self._journal.write(Observe(seen), KeepSamples(samples))
         except BridgeError as reason:
             log.warning(Event.ROUND_FAILED, why=type(reason).__name__)
-            self._counts.update(counts)
-            self._samples = (samples + self._samples)[:MOST_KINDS]
+            self._take_back(counts, samples)
+        except Exception:  # it would fail again and again
+            log.exception(Event.UNEXPECTED)
 
     async def run(self) -> None:
         """Write once a second until cancelled, and then a last time."""
+        writing: asyncio.Future[None] | None = None
         try:
             while True:
                 await asyncio.sleep(self._flush_seconds)
-                await self.flush()
+                writing = asyncio.ensure_future(self.flush())
+                await asyncio.shield(writing)  # half a write would be counted not at all, or twice
         finally:
-            await self.flush()
+            async with asyncio.timeout(LAST_FLUSH_SECONDS):
+                if writing is not None:
+                    await writing
+                await self.flush()
+
+    def _take_back(self, counts: Counter[_Key], samples: list[Sample]) -> None:
+        for key, count in counts.items():
+            if key in self._counts or len(self._counts) < MOST_KINDS:
+                self._counts[key] += count
+        self._samples = (samples + self._samples)[:MOST_SAMPLES]
+
+
+class _Known:
+    """Which subjects were seen in this hour: callers and the legacy host name fields, and may name any number."""
+
+    def __init__(self) -> None:
+        self._since = 0.0
+        self._subjects: set[tuple[str, Topic, tuple[str, ...]]] = set()
+        self._numbers: Counter[tuple[str, Topic]] = Counter()
+
+    def take(self, since: float, organization: str, topic: Topic, subject: tuple[str, ...]) -> bool:
+        """Tell whether there is room for a subject, which is known from then on."""
+        if since != self._since:
+            self._since = since
+            self._subjects.clear()
+            self._numbers.clear()
+        if (organization, topic, subject) in self._subjects:
+            return True
+        if self._numbers[organization, topic] >= MOST_SUBJECTS:
+            return False
+        self._subjects.add((organization, topic, subject))
+        self._numbers[organization, topic] += 1
+        return True

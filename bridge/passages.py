@@ -106,12 +106,20 @@ class Passages:
         Raises CannotTakeNow when the journal cannot be read.
         """
         key = (sender.id, identity)
-        if key in self._leaving or key in self._waiting or key in self._writing:
-            return True
-        found = await self._journal.passed(*key)
-        if key in self._leaving or key in self._waiting or key in self._writing:
-            return True  # it left while the journal was read
-        return found is not None and not has_lapsed_since(found.passed_at, identity, sender, self._clock())
+        passed_at = self._passed_at(key)
+        if passed_at is None:
+            found = await self._journal.passed(*key)
+            passed_at = self._passed_at(key)  # it may have left while the journal was read
+            if passed_at is None and found is not None:
+                passed_at = found.passed_at
+        return passed_at is not None and not has_lapsed_since(passed_at, identity, sender, self._clock())
+
+    def _passed_at(self, key: Key) -> float | None:
+        """Return when a batch left, as far as memory tells."""
+        if key in self._leaving:
+            return self._clock()
+        note = self._waiting.get(key) or self._writing.get(key)
+        return note.at if note is not None else None
 
     async def run(self) -> None:
         """Write notes down until cancelled."""

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
 
-from bridge.batch import LegacyHalf
+from bridge.batch import LegacyHalf, Verdict
 from bridge.errors import CallerError, CannotTakeNow, NoSuchBatch
 from bridge.identity import BATCHID, has_lapsed, identify, refuse_changed
 from bridge.intake import NOTHING, Desk, fingerprint
@@ -68,7 +68,11 @@ class _Asked:
 
 
 class Scorer(Protocol):
-    """Who counts what could not be taken or answered."""
+    """Who counts what was refused at once, and what could not be taken or answered."""
+
+    def rows_decided(self, received_at: float, verdicts: Mapping[tuple[str, Verdict], int]) -> None:
+        """So many rows by (organization, verdict) were decided of a batch that was received then (Unix seconds)."""
+        ...
 
     def batch_failed(self, organizations: Iterable[str], at: float) -> None:
         """A batch that may hold rows of these failed now (Unix seconds), and not through its caller's fault."""
@@ -111,7 +115,7 @@ class Pipeline:
         if self._draining:
             raise CannotTakeNow(STOPPING, retry_after_seconds=30)
         began = self._clock()
-        with self._count_failures(sender.organizations), self._visit():
+        with self.count_failures(sender.organizations), self._visit():
             envelope = split(body)
             content = await fingerprint(envelope)
             identity = identify(sender, envelope.batchid, content, self._new_id)
@@ -127,7 +131,7 @@ class Pipeline:
         """
         batch = ticket.batch
         batch_id = batch.record.id if isinstance(batch, Work) else batch.id
-        with self._count_failures(ticket.organizations), self._lobby.visit():
+        with self.count_failures(ticket.organizations), self._lobby.visit():
             if not isinstance(batch, Work) and batch.reply is None:
                 self._workshop.ask_if_parked(batch.id)  # the answer finds its caller in the lobby
             try:
@@ -141,6 +145,10 @@ class Pipeline:
                 reply = await self._workshop.remembered(batch)
             return Answer(reply, batch_id, ticket.replayed)
 
+    async def is_final(self, ticket: Ticket) -> bool:
+        """Tell whether a batch has its final answer; raises CannotTakeNow when that cannot be read."""
+        return await self._workshop.look(ticket.batch) is not None
+
     @contextmanager
     def _visit(self) -> Iterator[None]:
         """Count a caller who comes in; raises CannotTakeNow when as many wait as may."""
@@ -150,7 +158,7 @@ class Pipeline:
             yield
 
     @contextmanager
-    def _count_failures(self, organizations: Iterable[str]) -> Iterator[None]:
+    def count_failures(self, organizations: Iterable[str]) -> Iterator[None]:
         """Count what fails and is not the caller's fault; not what a bridge that stops turns away."""
         try:
             yield
@@ -246,6 +254,8 @@ class Pipeline:
         if work.relayed:
             self._keep_credentials(record, asked.legacy)
         self._notes.keep(notes)
+        refused = {(organization, Verdict.REFUSED): count for organization, count in intake.refused.items()}
+        self._scorer.rows_decided(record.received_at, refused)
         return work
 
     def _keep_credentials(self, record: BatchRecord, legacy: LegacyHalf | None) -> None:

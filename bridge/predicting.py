@@ -6,6 +6,7 @@ says: a row whose claim is known neither to the batch nor to whoever `knows` is 
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -17,6 +18,8 @@ from bridge.plan import Depends, PlannedRow, refuse_with
 from bridge.replying import render
 from bridge.senders import Sender
 
+SLICE_ROWS = 200
+"""Rows foretold before the event loop gets a turn."""
 Knows = Callable[[str, Reference], Awaitable[bool]]
 """Tells whether a claim of an organization is known under one of a reference's names."""
 
@@ -44,29 +47,38 @@ async def knows_nothing(_organization: str, _reference: Reference) -> bool:
     return False
 
 
-async def read_in(desk: Desk, sender: Sender, envelope: Envelope) -> Intake:
-    """Read, route and translate a batch as the endpoint would, with the same derived unique ids."""
-    identity = identify(sender, envelope.batchid, await fingerprint(envelope), lambda: "")
+async def read_in(desk: Desk, sender: Sender, envelope: Envelope, content: str = "") -> Intake:
+    """Read, route and translate a batch as the endpoint would, with the same derived unique ids.
+
+    `content` is the digest of its rows (`intake.fingerprint`), where it is known already.
+    """
+    identity = identify(sender, envelope.batchid, content or await fingerprint(envelope), lambda: "")
     return await desk.take(sender, envelope, seed="\0".join((sender.id, identity, "")))
 
 
-async def predict(desk: Desk, sender: Sender, envelope: Envelope, knows: Knows = knows_nothing) -> Prediction:
-    """Say what the bridge would answer to a batch if the modern system took every row that would be sent."""
-    intake = await read_in(desk, sender, envelope)
+async def predict(
+    desk: Desk, sender: Sender, envelope: Envelope, knows: Knows = knows_nothing, content: str = ""
+) -> Prediction:
+    """Say what the bridge would answer to a batch if the modern system took every row that would be sent.
+
+    `content` is the digest of its rows, where it is known already.
+    """
+    intake = await read_in(desk, sender, envelope, content)
     outcomes = dict(intake.decided)
+    outcomes |= {row.address: Outcome(row.address, Verdict.ACCEPTED) for row in intake.planned if row.reference is None}
     unsure = set()
-    for row in intake.planned:  # invoices stand before what depends on them
-        bond = find_bond(row, intake)
-        if isinstance(bond, Depends):
-            outcomes[row.address] = _follow(row.address, outcomes[bond.invoice])
-        elif isinstance(bond, Outcome):
-            outcomes[row.address] = bond
-        else:
-            outcomes[row.address] = Outcome(row.address, Verdict.ACCEPTED)
-            if row.reference is not None and not await knows(row.organization, row.reference):
+    for count, row in enumerate(intake.planned, 1):
+        if row.reference is not None:
+            bond = find_bond(row, intake)
+            outcomes[row.address] = _foretell(row.address, bond, outcomes)
+            if bond is None and not await knows(row.organization, row.reference):
                 unsure.add(row.address)
+        if count % SLICE_ROWS == 0:
+            await asyncio.sleep(0)
     rows = [(row.address, row.ledgerref) for row in intake.rows]
-    reply = await render(rows, outcomes, desk.profile.reply)
+    # who does not want to wait is told what reading alone has decided
+    told = intake.decided if envelope.offline else outcomes
+    reply = await render(rows, told, desk.profile.reply)
     return Prediction(intake, outcomes, frozenset(unsure), reply)
 
 
@@ -80,7 +92,10 @@ def find_bond(row: PlannedRow, intake: Intake) -> Depends | Outcome | None:
         return Outcome(row.address, Verdict.REFUSED, str(refusal))
 
 
-def _follow(address: Address, invoice: Outcome) -> Outcome:
-    if invoice.verdict is Verdict.REFUSED:
+def _foretell(address: Address, bond: Depends | Outcome | None, outcomes: Mapping[Address, Outcome]) -> Outcome:
+    if isinstance(bond, Outcome):
+        return bond
+    invoice = outcomes.get(bond.invoice) if bond is not None else None
+    if invoice is not None and invoice.verdict is Verdict.REFUSED:
         return refuse_with(invoice, address)
     return Outcome(address, Verdict.ACCEPTED)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import bisect
 import math
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
 
@@ -49,9 +48,9 @@ class Scores:
         self._late: dict[str, set[str]] = {}
         """Open batches that were counted as late already, and for which organizations."""
 
-    def rows_decided(self, received_at: float, verdicts: Iterable[tuple[str, Verdict]]) -> None:
+    def rows_decided(self, received_at: float, verdicts: Mapping[tuple[str, Verdict], int]) -> None:
         """Count rows of a batch by (organization, verdict); `received_at` is the batch's, Unix seconds."""
-        for (organization, verdict), count in Counter(verdicts).items():
+        for (organization, verdict), count in verdicts.items():
             if number := self._number(organization, received_at):
                 self._observatory.see(organization, Topic.ANSWERED, (verdict.value, number), count)
 

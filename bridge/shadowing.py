@@ -6,7 +6,8 @@ that nothing it does can reach what the production bridge writes to.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from dataclasses import replace
 
 from bridge.comparing import Answer
 from bridge.errors import CallerError, CannotTakeNow, SettingsFault
@@ -40,6 +41,7 @@ def shadow_settings(settings: Settings) -> Settings:
             "storage": settings.storage.model_copy(update={"url": shadow.storage_url}),
             "legacy": LegacySettings.model_validate({}),
             "cutover": CutoverSettings.model_validate({}),
+            "recording": settings.recording.model_copy(update={"key": None}),  # what is only tried is not recorded
             "shadow": ShadowSettings.model_construct(base_url=None, token_url=None),
             "guardrails": Budgets.model_validate({}),
             "organizations": tuple(_merge(settings.organizations)),
@@ -51,28 +53,43 @@ def shadow_settings(settings: Settings) -> Settings:
 class ShadowTarget:
     """The way to the shadow target."""
 
-    def __init__(self, pipeline: Pipeline, senders: Iterable[Sender], served: Iterable[str]) -> None:
-        """`senders` are those of the derived settings, `served` the organizations that have a stand-in there."""
+    def __init__(
+        self,
+        pipeline: Pipeline | None,
+        senders: Iterable[Sender],
+        served: Iterable[str],
+        *,
+        clock: Callable[[], float],
+    ) -> None:
+        """`senders` are those of the derived settings, `served` the organizations that have a stand-in there.
+
+        Without a pipeline nothing is submitted, and nothing answered: the bridge to the target could not be opened.
+        """
         self._pipeline = pipeline
         self._senders = {one.id: one for one in senders}
         self._served = frozenset(served)
+        self._clock = clock
 
     def serves(self, organization: str) -> bool:
         """Tell whether an organization has a stand-in there."""
         return organization in self._served
 
     async def answer(self, sender_id: str, body: bytes) -> Answer | None:
-        """Have a batch (UTF-8 JSON) worked there and return its answer; None when it could not be taken."""
+        """Have a batch (UTF-8 JSON) worked there and return its final answer; None when there is none in time."""
         sender = self._senders.get(sender_id)
-        if sender is None:
+        if sender is None or self._pipeline is None:
             return None
         try:
-            answer = await self._pipeline.redeem(await self._pipeline.take(sender, body))
+            ticket = await self._pipeline.take(sender, body)
+            # also a batch whose caller wants no answer (`offline`) is waited for
+            ticket = replace(ticket, deadline=self._clock() + sender.hold_seconds)
+            answer = await self._pipeline.redeem(ticket)
+            is_final = await self._pipeline.is_final(ticket)
         except CallerError as refusal:
             return Answer(refusal.status, whole_batch_error(str(refusal)))
         except CannotTakeNow:
             return None
-        return Answer(200, answer.reply)
+        return Answer(200, answer.reply) if is_final else None
 
 
 def _merge(organizations: Iterable[OrganizationSettings]) -> list[OrganizationSettings]:

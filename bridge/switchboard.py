@@ -15,6 +15,8 @@ log = get_log()
 
 POLL_SECONDS = 0.4
 """How often to look for switches; news of them usually come first."""
+SEARCH_SECONDS = 0.2
+"""How long to search the journal for the past of organizations before others who read it have a turn."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +135,7 @@ class Switchboard:
     async def _keep_up(self) -> None:
         try:
             await self.refresh()
-            await self._search()
+            await self.search()
         except BridgeError as reason:
             self._miss(str(reason))
         except Exception:
@@ -147,12 +149,16 @@ class Switchboard:
             log.warning(Event.SWITCHES_NOT_READ, why=why)
         self._readable = False
 
-    async def _search(self) -> None:
+    async def search(self) -> None:
         """Find out whether the journal holds rows of organizations that were never modern by their switches.
 
-        They may have been: before the bridge had modes, or under another `first_mode`.
+        They may have been: before the bridge had modes, or under another `first_mode`. In a large journal this takes a
+        while, so the rest is left for the next look.
         """
+        began = self._clock()
         for organization in sorted(self._unsearched):
+            if self._clock() - began > SEARCH_SECONDS:
+                break
             found = await self._books.batches_of(organization, 0.0)
             self._unsearched.discard(organization)
             if found:

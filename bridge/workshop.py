@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -55,8 +56,8 @@ class Observer(Protocol):
 class Scorer(Protocol):
     """Who counts what becomes of each organization's rows."""
 
-    def rows_decided(self, received_at: float, verdicts: Iterable[tuple[str, Verdict]]) -> None:
-        """Rows of a batch that was received then (Unix seconds) have these (organization, verdict)."""
+    def rows_decided(self, received_at: float, verdicts: Mapping[tuple[str, Verdict], int]) -> None:
+        """So many rows by (organization, verdict) were decided of a batch that was received then (Unix seconds)."""
         ...
 
     def batch_answered(self, record: BatchRecord, organizations: Sequence[str], seconds: float) -> None:
@@ -131,8 +132,6 @@ class Workshop:
         work.opened.set_result(None)
         self._start(work)
         self._observer.batch_taken(work.record.sender, work.record.row_count)
-        decided = ((row.organization, row.verdict) for row in rows if row.verdict is not Verdict.PENDING)
-        self._scorer.rows_decided(work.record.received_at, decided)
         log.info(Event.BATCH_TAKEN, batch=work.record.id, sender=work.record.sender, rows=work.record.row_count)
 
     async def take_over(self) -> None:
@@ -249,8 +248,8 @@ class Workshop:
         self._works.drop(work)
         seconds = self._clock() - work.record.received_at
         self._observer.batch_finished(work.record.sender, work.outcomes, seconds)
-        decided_here = ((row.organization, work.outcomes[row.address].verdict) for row in work.planned)
-        self._scorer.rows_decided(work.record.received_at, decided_here)
+        verdicts = Counter((row.organization, work.outcomes[row.address].verdict) for row in work.planned)
+        self._scorer.rows_decided(work.record.received_at, verdicts)
         self._scorer.batch_answered(work.record, work.organizations(), seconds)
         log.info(Event.BATCH_FINISHED, batch=work.record.id, sender=work.record.sender)
 

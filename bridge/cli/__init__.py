@@ -13,7 +13,14 @@ from typing import Annotated
 import typer
 
 from bridge import __version__
-from bridge.cli import journal_commands, mode_commands, record_commands, xref_commands
+from bridge.cli import (
+    cutover_commands,
+    journal_commands,
+    mode_commands,
+    record_commands,
+    replay_commands,
+    xref_commands,
+)
 from bridge.cli.options import FAULTY, HELP_STYLE, AsJson, Config
 
 app = typer.Typer(
@@ -82,13 +89,17 @@ def sandbox(
     ] = "",
     limits: Annotated[bool, typer.Option("--limits", help="Print what it does not know, in full, and stop.")] = False,
 ) -> None:
-    """Run a stand-in for the modern API, to try the bridge without the vendor.
+    """Run a stand-in for the modern API and for the legacy host, to try the bridge without the vendor.
 
     It is stateful (tokens, invoices, payments, corrections, cases, settlements, batches, webhooks), takes any client id
     and secret, and plays faults by a script. What was asked and accepted is shown at /sandbox/requests and
     /sandbox/state; claims and settlements can be put in at /sandbox/claims and /sandbox/settlements.
 
     Webhooks tell of finished batches (BATCH_COMPLETED); a script adds SETTLEMENT_CREATED, CASE and CASE_UPDATED.
+
+    On the same port it stands in for the legacy host: POST and GET /webapi/api/Batch, Attachment, Ping, with any
+    credentials. A bridge that is to hand calls on to it has `[legacy] base_url` set to the address without a path, as
+    config/cutover.toml has. What it accepted is shown at /sandbox/legacy; config/sandbox/legacy.toml is a script for it.
 
     It is built from the public pages only: error bodies, required fields, the idempotency header, case actions and
     more are assumptions, and the vendor's own validation is not played. A green run against it proves the bridge, not
@@ -125,6 +136,31 @@ def demo(
     from bridge.cli import demonstrating
 
     if not demonstrating.show(folder, logs=logs):
+        raise typer.Exit(FAULTY)
+
+
+@app.command("demo-cutover")
+def demo_cutover(
+    folder: Annotated[
+        Path | None,
+        typer.Option(metavar="FOLDER", help="A checkout with config/ and mappings/; found by itself when left out."),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(metavar="FOLDER", help="Where recording, page and catch-up batch go; a new temporary folder."),
+    ] = None,
+    logs: Annotated[bool, typer.Option("--logs", help="Show the bridge's own log lines on stderr.")] = False,
+) -> None:
+    """Show an organization move from the legacy host to the modern system, and back, step by step.
+
+    A sandbox plays both of them; a bridge stands between, and every command is run as you would type it: record,
+    shadow, compare, ready, switch, something breaks, automatic return, catch-up. It takes some twenty seconds and
+    works in a folder of its own. Exit code 0 means that every step has proven what it says, and that in the end nothing
+    is lost and nothing doubled.
+    """
+    from bridge.cli import moving
+
+    if not moving.show(folder, out, logs=logs):
         raise typer.Exit(FAULTY)
 
 
@@ -195,3 +231,7 @@ def compare(
 
 
 app.command()(journal_commands.ledger)
+app.command()(replay_commands.replay)
+app.command()(replay_commands.impact)
+app.command()(cutover_commands.ready)
+app.command()(cutover_commands.debt)

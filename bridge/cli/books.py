@@ -19,7 +19,6 @@ from bridge.cli.times import say_time, write_iso
 from bridge.journal import Attempt, BatchSummary, Books, CallRecord, Order, RowRecord, StoredBatch
 from bridge.settings import load_settings
 
-
 LOOKED_FOR = "The bridge looks for it first. If it stays, find out whether it arrived"
 LEFT_ALONE = "Nobody can look for it but you: find out at the legacy host whether it arrived"
 

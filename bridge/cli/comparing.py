@@ -3,98 +3,76 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
-from bridge.cli.comparison_report import STRANGER, UNREADABLE, Outcome, Survey, to_json, write_outcome
+from bridge.cli.comparison_report import INCOMPLETE, STRANGER, UNREADABLE, Outcome, to_json, write_outcome
 from bridge.cli.foretelling import Foreteller
 from bridge.cli.organizations import find_organization, names_of
 from bridge.cli.progress import show_progress
-from bridge.cli.recorded import Place, Recorded, Recordings
+from bridge.cli.resends import legacy_answer, survey
 from bridge.cli.screen import Screen, print_json
-from bridge.comparing import Judge, References, Rules, compare, learn_noise, load_rules
+from bridge.comparing import Judge, Rules, compare, load_rules
+from bridge.errors import OperatorError
+from bridge.recording import Line, read_recordings
 from bridge.settings import Settings, load_settings
 
 
 def compare_files(
     files: Sequence[Path], config: Path, organization: str | None, rules_file: Path | None, on: date, *, as_json: bool
 ) -> bool:
-    """Show where the answers differ; tell whether nothing differs without excuse."""
+    """Show where the answers differ; tell whether something was compared, and nothing differs without excuse."""
     settings = load_settings(config, os.environ)
     only = find_organization(settings, organization, "--organization").id if organization is not None else None
     rules = load_rules(rules_file or settings.cutover.differences, {one.id for one in settings.organizations})
-    recordings = Recordings(files)
-    outcome = asyncio.run(_compare(settings, recordings, rules, only, on))
+    try:
+        outcome = asyncio.run(_compare(settings, files, rules, only, on))
+    except OSError as error:
+        raise OperatorError(
+            f"{error.filename}: cannot be read ({error.strerror}); name recordings or a folder"
+        ) from error
     if as_json:
         print_json(to_json(outcome, rules, on))
     else:
         write_outcome(Screen(), names_of(settings), outcome, rules, on)
-    return not outcome.findings.differs
+    return outcome.compared > 0 and not outcome.findings.differs
 
 
-async def _compare(settings: Settings, recordings: Recordings, rules: Rules, only: str | None, on: date) -> Outcome:
+async def _compare(settings: Settings, files: Sequence[Path], rules: Rules, only: str | None, on: date) -> Outcome:
+    """Compare every recorded pair, one after the other; memory does not grow with their number."""
     foreteller = Foreteller(settings)
-    outcome = Outcome(_survey(recordings))
-    references = References()
+    outcome = Outcome(await survey(files, foreteller))
+    judge = Judge(rules, on=on, noise=outcome.survey.noise)
     with show_progress("comparing", "pairs", outcome.survey.pairs) as advance:
-        for _, line in recordings.lines():
-            sender = None if line is None else foreteller.find_sender(line)
-            if line is None or sender is None:
-                outcome.left_out[UNREADABLE if line is None else STRANGER] += 1
+        for found in read_recordings(files):
+            if found.line is None:
+                outcome.left_out[UNREADABLE] += 1
                 continue
             advance(1)
-            if only is not None and line.organizations and only not in line.organizations:
-                continue
-            foretold = await foreteller.foretell(line, sender)
-            judge = Judge(
-                rules=rules,
-                origin=foreteller.origins_of(sender),
-                organization_of=foretold.organization_of,
-                on=on,
-                unsure=foretold.unsure,
-                noise=outcome.survey.noise,
-                references=references,
-            )
-            comparison = compare(line.legacy.as_answer(), foretold.answer, judge)
-            outcome.findings.take(comparison, foretold.organization_of, line.id, only)
-            outcome.compared += 1
+            if only is None or not found.line.organizations or only in found.line.organizations:
+                reason = await _compare_one(outcome, foreteller, judge, found.line, only)
+                outcome.left_out.update([reason] if reason else ())
     return outcome
 
 
-def _survey(recordings: Recordings) -> Survey:
-    """Count the pairs, and learn noise from those whose payload came before."""
-    survey = Survey()
-    seen: dict[int, int] = {}
-    with show_progress("looking for resends", "pairs") as advance:
-        for place, line in recordings.lines():
-            if line is None:
-                continue
-            advance(1)
-            survey.pairs += 1
-            content = _digest(line)
-            if content in seen:
-                survey.repeats += 1
-                _learn(survey, recordings.at(Place(*divmod(seen[content], _FILE))), line)
-            else:
-                seen[content] = place.file * _FILE + place.offset
-    return survey
-
-
-_FILE = 1 << 48
-"""More than any file has bytes: place and file in one number, of which there may be millions."""
-
-
-def _digest(line: Recorded) -> int:
-    digest = hashlib.blake2b(bytes(line.request), digest_size=8, key=line.sender.encode()[:64])
-    return int.from_bytes(digest.digest(), "big")
-
-
-def _learn(survey: Survey, first: Recorded | None, second: Recorded) -> None:
-    if first is None or first.legacy.body == second.legacy.body:
-        return
-    only = second.organizations[0] if len(second.organizations) == 1 else ""
-    for _, path in learn_noise(first.legacy.as_answer(), second.legacy.as_answer()):
-        survey.noise.add((only, path))
+async def _compare_one(outcome: Outcome, foreteller: Foreteller, judge: Judge, line: Line, only: str | None) -> str:
+    """Compare one pair; return why it cannot be, else nothing."""
+    sender = foreteller.find_sender(line)
+    if sender is None:
+        return STRANGER
+    if line.legacy is None or not line.body:
+        return INCOMPLETE
+    foretold = await foreteller.foretell(line, sender)
+    own = replace(
+        judge,
+        origin=foreteller.origins_of(sender),
+        organization_of=foretold.organization_of,
+        unsure=foretold.unsure,
+    )
+    comparison = compare(legacy_answer(line), foretold.answer, own)
+    outcome.findings.take(comparison, foretold.organization_of, line.id, only)
+    outcome.compared += 1
+    return ""

@@ -9,21 +9,13 @@ from datetime import date
 from typing import Any
 
 from bridge.cli.difference_tree import write_tree
+from bridge.cli.resends import Survey
 from bridge.cli.screen import Screen, bad, good, waiting
 from bridge.comparing import Bucket, Findings, Rules, describe_rule, describe_tree
 
 UNREADABLE = "lines that are no recorded exchange"
+INCOMPLETE = "pairs of which a side could not be recorded"
 STRANGER = "pairs of senders that are not configured"
-
-
-@dataclass(slots=True)
-class Survey:
-    """What a first look at the recordings brings."""
-
-    pairs: int = 0
-    noise: set[tuple[str, str]] = field(default_factory=set)
-    repeats: int = 0
-    """Pairs whose payload came before."""
 
 
 @dataclass(slots=True)
@@ -43,7 +35,7 @@ def to_json(outcome: Outcome, rules: Rules, on: date) -> dict[str, Any]:
     return {
         "pairs": outcome.compared,
         "left_out": dict(sorted(outcome.left_out.items())),
-        "resends": outcome.survey.repeats,
+        "resends": outcome.survey.resends,
         "batches": {bucket: findings.batches[bucket] for bucket in Bucket},
         "rows": {bucket: findings.rows_in(bucket) for bucket in Bucket},
         "not_predicted": findings.not_predicted,
@@ -74,22 +66,31 @@ def write_outcome(screen: Screen, names: Mapping[str, str], outcome: Outcome, ru
     _write_rules(screen, findings, rules, on)
     if outcome.survey.noise:
         paths = ", ".join(sorted({path for _, path in outcome.survey.noise}))
-        resends = outcome.survey.repeats
+        resends = outcome.survey.resends
         screen.heading("Noise")
-        screen.say(f"  {paths}: two legacy answers to one payload disagree here ({resends:,} resends looked at)")
+        screen.say(
+            f"  {paths}: two legacy answers to one payload disagree here ({_count(resends, 'resend')} looked at)"
+        )
     screen.say()
     for reason, count in sorted(outcome.left_out.items()):
         screen.say(waiting(f"left out: {count:,} {reason}"))
-    if findings.differs:
+    if not outcome.compared:
+        screen.say(bad("nothing could be compared"))
+    elif findings.differs:
         rows, batches = findings.rows_in(Bucket.DIFFERENT), findings.batches[Bucket.DIFFERENT]
-        screen.say(bad(f"{outcome.compared:,} pairs: {rows:,} rows and {batches:,} batches differ without excuse"))
+        differing = f"{_count(rows, 'row')} and {_count(batches, 'batch', 'es')} as a whole"
+        screen.say(bad(f"{_count(outcome.compared, 'pair')}: {differing} differ without excuse"))
     else:
-        screen.say(good(f"{outcome.compared:,} pairs: nothing differs without excuse"))
+        screen.say(good(f"{_count(outcome.compared, 'pair')}: nothing differs without excuse"))
+
+
+def _count(number: int, noun: str, plural: str = "s") -> str:
+    return f"{number:,} {noun}{'' if number == 1 else plural}"
 
 
 def _write_counts(screen: Screen, outcome: Outcome, names: Mapping[str, str]) -> None:
     findings = outcome.findings
-    screen.title(f"{outcome.compared:,} pairs, legacy answer against the bridge's")
+    screen.title(f"{_count(outcome.compared, 'pair')}, legacy answer against the bridge's")
     rows = [("batches as a whole", *(f"{findings.batches[bucket]:,}" for bucket in Bucket))]
     rows.append(("rows", *(f"{findings.rows_in(bucket):,}" for bucket in Bucket)))
     for one in sorted({organization for organization, _ in findings.rows}):

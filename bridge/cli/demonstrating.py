@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import base64
-import os
-import sys
 import tempfile
 import time
 from collections import Counter
@@ -17,21 +13,17 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
 import aiohttp
-from aiohttp import web
 
-import bridge
-from bridge.app import open_bridge
 from bridge.batch import Address
 from bridge.cli.episodes import Episode, ModernCall, show_episode
 from bridge.cli.recollections import Recollection, show_recollection
 from bridge.cli.screen import Screen, bad, good
+from bridge.cli.stage import find_checkout, perform, read_file, serve_here, show_credentials
 from bridge.errors import OperatorError
 from bridge.journal import Ledger, StoredBatch
 from bridge.journal.opening import open_books
-from bridge.listener import make_runner
-from bridge.logs import configure_logs
 from bridge.sandbox import Running, SandboxOptions, running
-from bridge.settings import SenderSettings, Settings, load_settings
+from bridge.settings import Settings, load_settings
 
 if TYPE_CHECKING:
     from bridge.sandbox.request_log import Exchange
@@ -60,19 +52,8 @@ class Stage:
 
 def show(folder: Path | None, *, logs: bool) -> bool:
     """Run the demo and show it; tell whether every row was answered exactly once and nothing was doubled."""
-    checkout = folder or find_checkout()
-    with open(os.devnull, "w", encoding="utf-8") as nowhere:  # noqa: PTH123 - a device, not a path of ours
-        configure_logs(sys.stderr if logs else nowhere, pretty=logs and sys.stderr.isatty())
-        return asyncio.run(_run(checkout, Screen()))
-
-
-def find_checkout() -> Path:
-    """Return the folder that holds config/ and mappings/: here, or where this package lies."""
-    candidates = (Path.cwd(), Path(bridge.__file__).parent.parent)
-    for candidate in candidates:
-        if all((candidate / needed).is_file() for needed in (CONFIGURATION, SCRIPT, *(path for _, path in SAMPLES))):
-            return candidate
-    raise OperatorError(f"no {CONFIGURATION} and samples here: run this in a checkout, or name one with --folder")
+    checkout = folder or find_checkout((CONFIGURATION, SCRIPT, *(path for _, path in SAMPLES)))
+    return perform(lambda: _run(checkout, Screen()), logs=logs)
 
 
 async def _run(checkout: Path, screen: Screen) -> bool:
@@ -82,7 +63,7 @@ async def _run(checkout: Path, screen: Screen) -> bool:
         screen.say(f"  bridge   {stage.url}")
         conserved = True
         for title, path in SAMPLES:
-            episode = await _play(stage, title, _read(checkout / path))
+            episode = await _play(stage, title, read_file(checkout / path))
             show_episode(screen, episode)
             conserved &= episode.is_conserved
         told = await _ask(stage, READING, LEDGERREF)
@@ -104,13 +85,6 @@ def _conclude(screen: Screen, ledger: Ledger, doubled: Sequence[object], *, cons
     return fine
 
 
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise OperatorError(f"{path}: cannot be read ({error.strerror}); name a checkout with --folder") from error
-
-
 # --- the stage ---------------------------------------------------------------------------------------------------
 
 
@@ -123,7 +97,7 @@ async def _set_up(checkout: Path) -> AsyncIterator[Stage]:
             aiohttp.ClientSession() as session,
         ):
             settings = load_settings(checkout / CONFIGURATION, _overrides(sandbox, Path(folder)))
-            async with _serve(settings) as url:
+            async with serve_here(settings) as (url, _):
                 yield Stage(sandbox, session, settings, url)
 
 
@@ -133,20 +107,6 @@ def _overrides(sandbox: Running, folder: Path) -> Mapping[str, str]:
         "BRIDGE__MODERN__TOKEN_URL": sandbox.token_url,
         "BRIDGE__STORAGE__URL": f"sqlite:///{folder / 'journal.db'}",
     }
-
-
-@asynccontextmanager
-async def _serve(settings: Settings) -> AsyncIterator[str]:
-    """Run the bridge on a free port instead of the configured one, and yield its address."""
-    async with open_bridge(settings) as opened:
-        runner = make_runner(opened, shutdown_timeout=1.0)
-        await runner.setup()
-        try:
-            await web.TCPSite(runner, settings.server.host, 0).start()
-            host, port = runner.addresses[0][:2]
-            yield f"http://{host}:{port}"
-        finally:
-            await runner.cleanup()
 
 
 # --- one batch ---------------------------------------------------------------------------------------------------
@@ -160,7 +120,7 @@ async def _play(stage: Stage, title: str, request: bytes) -> Episode:
         f"{stage.url}/webapi/api/Batch",
         params={"senderid": sender.id},
         data=request,
-        headers={"Content-Type": "application/json-patch+json", **_credentials(sender)},
+        headers={"Content-Type": "application/json-patch+json", **show_credentials(sender)},
     ) as response:
         reply = await response.read()
         batch_id = response.headers.get("X-Bridge-Batch", "")
@@ -177,19 +137,12 @@ async def _ask(stage: Stage, title: str, ledgerref: str) -> Recollection:
     before, sender = stage.sandbox.requests.total, stage.settings.senders[0]
     query = urlencode({"senderid": sender.id, "ledgerref": ledgerref})
     began = time.perf_counter()
-    async with stage.session.get(f"{stage.url}/webapi/api/Batch?{query}", headers=_credentials(sender)) as response:
+    async with stage.session.get(f"{stage.url}/webapi/api/Batch?{query}", headers=show_credentials(sender)) as response:
         reply = await response.read()
     seconds = time.perf_counter() - began
     exchanges = stage.sandbox.requests.newest(stage.sandbox.requests.total - before)
     calls = tuple(_list_calls(stage.sandbox, exchanges, {}))
     return Recollection(title, query, response.status, reply, calls, seconds)
-
-
-def _credentials(sender: SenderSettings) -> dict[str, str]:
-    if sender.basic is None:
-        return {}
-    pair = f"{sender.basic.username}:{sender.basic.password.get_secret_value()}"
-    return {"Authorization": f"Basic {base64.b64encode(pair.encode()).decode()}"}
 
 
 def _list_calls(

@@ -7,17 +7,17 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from bridge.batch import Address, Verdict
-from bridge.cli.recorded import Recorded
 from bridge.comparing import Answer, Origin
 from bridge.errors import CallerError, OperatorError
-from bridge.intake import Desk
+from bridge.intake import Desk, Intake
 from bridge.journal import Claim
 from bridge.legacy.body import split
 from bridge.legacy.rendering import whole_batch_error
 from bridge.mapping import load_profile
 from bridge.mapping.origins import trace_origins
 from bridge.organizations import Directory
-from bridge.predicting import Prediction, predict
+from bridge.predicting import Prediction, predict, read_in
+from bridge.recording import Line
 from bridge.senders import Sender, Senders
 from bridge.settings import Settings
 from bridge.watching.memory import ShadowClaims
@@ -60,7 +60,7 @@ class Foreteller:
         self._desks: dict[str, tuple[Desk, Origin]] = {}
         self._claims = ShadowClaims(_NoBooks(), most_names=MOST_NAMES)
 
-    def find_sender(self, line: Recorded) -> Sender | None:
+    def find_sender(self, line: Line) -> Sender | None:
         """Return who sent a recorded request; None for somebody the configuration does not know."""
         return self._senders.find(line.sender)
 
@@ -68,21 +68,27 @@ class Foreteller:
         """Return what names the mapping rules of a sender's profile."""
         return self._open(sender)[1]
 
-    async def foretell(self, line: Recorded, sender: Sender) -> Foretold:
+    async def foretell(self, line: Line, sender: Sender) -> Foretold:
         """Return the bridge's answer to a recorded request."""
-        only = line.organizations[0] if len(line.organizations) == 1 else ""
-        if line.bridge is not None and (only or not line.organizations):
-            return Foretold(line.bridge.as_answer(), otherwise=only)
+        only = only_organization(line)
+        if line.bridge is not None:
+            whose = await self.tell_whose(line, sender)
+            return Foretold(Answer(line.bridge.status, line.bridge.json), organizations=whose, otherwise=only)
         try:
-            prediction = await predict(self._open(sender)[0], sender, split(bytes(line.request)), self._claims.knows)
+            prediction = await predict(self._open(sender)[0], sender, split(line.body), self._claims.knows)
         except CallerError as fault:
-            refused = Answer(fault.status, whole_batch_error(str(fault)))
-            return Foretold(line.bridge.as_answer() if line.bridge else refused, otherwise=only)
+            return Foretold(Answer(fault.status, whole_batch_error(str(fault))), otherwise=only)
         self._remember(prediction)
-        organizations = {row.address: row.organization for row in prediction.intake.rows if row.organization}
-        if line.bridge is not None:  # its answer is known; only whose rows these are was not
-            return Foretold(line.bridge.as_answer(), organizations=organizations)
-        return Foretold(Answer(200, prediction.reply), prediction.unsure, organizations, only)
+        return Foretold(Answer(200, prediction.reply), prediction.unsure, _list_owners(prediction.intake), only)
+
+    async def tell_whose(self, line: Line, sender: Sender) -> Mapping[Address, str]:
+        """Return the organizations of a request's rows, where they are not all of one."""
+        if len(line.organizations) < 2:
+            return {}
+        try:
+            return _list_owners(await read_in(self._open(sender)[0], sender, split(line.body)))
+        except CallerError:
+            return {}
 
     def _open(self, sender: Sender) -> tuple[Desk, Origin]:
         """Return desk and origins of a sender's profile, which is loaded when it is first spoken."""
@@ -96,6 +102,15 @@ class Foreteller:
         for row in prediction.intake.planned:
             if row.keys and prediction.outcomes[row.address].verdict is Verdict.ACCEPTED:
                 self._claims.remember(row.organization, row.keys)
+
+
+def only_organization(line: Line) -> str:
+    """Return the organization all of a request is for; empty where there are several, or none."""
+    return line.organizations[0] if len(line.organizations) == 1 else ""
+
+
+def _list_owners(intake: Intake) -> dict[Address, str]:
+    return {row.address: row.organization for row in intake.rows if row.organization}
 
 
 async def _ask_nobody(url: str) -> Any:

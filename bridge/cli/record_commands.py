@@ -25,8 +25,8 @@ def start(organization: Organization, config: Config, reason: Reason, actor: Act
     """Begin to record an organization's batches and the legacy host's answers, in every running bridge.
 
     Only what the legacy host answers is recorded, in mode legacy or shadow. Personal data is replaced before anything
-    is stored; that needs `recording.key`. The files are in `recording.folder`. Begin and end stand in the history
-    (`bridge mode history`).
+    is stored; that needs `recording.key`. The files are in `recording.folder`, one for each UTC day and process
+    (2026-11-20-HOST-PID.jsonl), for their owner only. Begin and end stand in the history (`bridge mode history`).
     """
     from bridge.cli import recording, switching
 
@@ -50,7 +50,7 @@ def status(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show who is recorded, since when, and where the files are."""
+    """Show who is recorded, since when, and the files with how many exchanges they hold."""
     from bridge.cli import recording
 
     recording.show_status(config, organization, as_json=as_json)

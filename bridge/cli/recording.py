@@ -14,6 +14,7 @@ from bridge.cli.switching import Word, write_switch
 from bridge.cli.times import say_time, write_iso
 from bridge.errors import OperatorError
 from bridge.modes import Switch
+from bridge.recording import measure
 from bridge.settings import OrganizationSettings, Settings, load_settings
 
 NOTHING_TO_RECORD = "It is in mode modern: the legacy host is asked nothing, so nothing is recorded until it is again."
@@ -45,14 +46,20 @@ def show_status(config: Path, typed: str | None, *, as_json: bool) -> None:
     history = read_books(settings, lambda books: books.switch_history())
     states = [(one, _since(one.id, history, settings)) for one in choose(settings, typed)]
     folder = str(settings.recording.folder)
+    files = measure(settings.recording.folder)
     if as_json:
-        print_json({"folder": folder, "organizations": [_fields(one, switch) for one, switch in states]})
+        told = [{"file": one.file.name, "lines": one.lines, "bytes": one.size} for one in files]
+        print_json({"folder": folder, "files": told, "organizations": [_fields(one, switch) for one, switch in states]})
         return
     screen = Screen()
     screen.table(
         ("organization", "name", "recorded", "since (UTC)", "by", "why"), [_line(one, switch) for one, switch in states]
     )
-    screen.say(f"files: {folder}")
+    screen.say(f"files: {folder}" + ("" if files else ", nothing there yet"))
+    if files:
+        screen.table(
+            ("file", "exchanges", "kB"), [(one.file.name, f"{one.lines:,}", f"{one.size / 1000:,.0f}") for one in files]
+        )
 
 
 def _require_means(settings: Settings) -> None:

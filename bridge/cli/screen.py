@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from io import StringIO
 from itertools import zip_longest
 from typing import Any, TextIO
 
@@ -23,6 +24,8 @@ Cell = str | Text
 
 WIDTH = 100
 """Columns of text that is laid out by us; a narrower terminal wraps it."""
+UNBROKEN = 10_000
+"""Columns of a tree that is piped: no line of it is broken or cut."""
 MARGIN = "  "
 
 
@@ -73,8 +76,9 @@ class Screen:
         if not self.plain:
             self._console.print(Padding(tree, (0, 0, 0, len(MARGIN)), expand=False))
             return
-        with self._console.capture() as captured:
-            self._console.print(tree, soft_wrap=True)
+        wide = Console(file=StringIO(), width=UNBROKEN, color_system=None, emoji=False)
+        with wide.capture() as captured:
+            wide.print(tree)
         for line in captured.get().splitlines():
             self._print(Text(MARGIN + line.rstrip()))
 

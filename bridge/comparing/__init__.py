@@ -8,9 +8,9 @@ learns what the legacy system itself is not sure of. `findings` and `tree` put m
 
 from bridge.comparing.describing import describe_rule, describe_tree
 from bridge.comparing.findings import Findings
-from bridge.comparing.judging import Judge, Origin, compare
+from bridge.comparing.judging import Judge, Origin, compare, compare_by_steps
 from bridge.comparing.loading import load_rules
-from bridge.comparing.noise import learn_noise
+from bridge.comparing.noise import learn_by_steps, learn_noise
 from bridge.comparing.references import References
 from bridge.comparing.rules import Does, Rule, Rules
 from bridge.comparing.rules_file import read_rules
@@ -37,8 +37,10 @@ __all__ = [
     "Sample",
     "Tree",
     "compare",
+    "compare_by_steps",
     "describe_rule",
     "describe_tree",
+    "learn_by_steps",
     "learn_noise",
     "load_rules",
     "read_rules",

@@ -5,13 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any
 
+from bridge.comparing.paths import BEYOND, NAMES
 from bridge.comparing.replies import write
 from bridge.comparing.values import Kind
 
 DEEPEST = 32
 """How many levels are walked; what lies deeper is compared as one text."""
+MOST_FOUND = 500
+"""How many differences are told of one row, or of the batch; what is beyond is put together."""
 LONGEST_NAME = 64
 ABSENT: Any = object()
 """Stands for a value that is not there."""
@@ -41,15 +45,26 @@ class Found:
 class Walk:
     """What was found on the way through two values."""
 
+    place: str
+    """Where the way begins: an objectname, `batch` or `http`."""
     equal_too: bool = False
     """Whether equal scalars are noted as well."""
     found: list[Found] = field(default_factory=list)
+    equal: list[Found] = field(default_factory=list)
+
+    def note(self, path: str, kind: Kind | None, legacy: Any, bridge: Any) -> None:
+        """Note two values; beyond a bound only that there is more."""
+        noted = self.found if kind is not None else self.equal
+        if len(noted) < MOST_FOUND:
+            noted.append(Found(path, kind, legacy, bridge))
+        elif kind is not None and len(noted) == MOST_FOUND:
+            noted.append(Found(f"{self.place}.{BEYOND}", kind, legacy, bridge))
 
     def values(self, path: str, legacy: Any, bridge: Any, depth: int = 0) -> None:
         """Compare two values that are there."""
         kind = _TYPES[type(legacy)]
         if kind != _TYPES[type(bridge)]:
-            self.found.append(Found(path, Kind.TYPE, legacy, bridge))
+            self.note(path, Kind.TYPE, legacy, bridge)
         elif kind in {"object", "array"}:
             if depth >= DEEPEST:
                 self._texts(path, legacy, bridge)
@@ -58,9 +73,9 @@ class Walk:
             else:
                 self._elements(f"{path}[]", legacy, bridge, depth + 1)
         elif legacy != bridge:
-            self.found.append(Found(path, Kind.VALUE, legacy, bridge))
+            self.note(path, Kind.VALUE, legacy, bridge)
         elif self.equal_too:
-            self.found.append(Found(path, None, legacy, bridge))
+            self.note(path, None, legacy, bridge)
 
     def members(self, path: str, legacy: Mapping[str, Any], bridge: Mapping[str, Any], depth: int = 1) -> None:
         """Compare two objects; the letter case of names does not matter."""
@@ -73,25 +88,30 @@ class Walk:
             if folded in right:
                 self.values(join(path, name), value, right[folded][1], depth)
             else:
-                self.found.append(Found(join(path, name), Kind.MISSING, value, ABSENT))
+                self.note(join(path, name), Kind.MISSING, value, ABSENT)
         for folded, (name, value) in right.items():
             if folded not in left:
-                self.found.append(Found(join(path, name), Kind.EXTRA, ABSENT, value))
+                self.note(join(path, name), Kind.EXTRA, ABSENT, value)
 
     def _elements(self, path: str, legacy: Sequence[Any], bridge: Sequence[Any], depth: int) -> None:
         for left, right in zip(legacy, bridge, strict=False):
             self.values(path, left, right, depth)
         common = min(len(legacy), len(bridge))
-        self.found += [Found(path, Kind.MISSING, value, ABSENT) for value in legacy[common:]]
-        self.found += [Found(path, Kind.EXTRA, ABSENT, value) for value in bridge[common:]]
+        for value in legacy[common:]:
+            self.note(path, Kind.MISSING, value, ABSENT)
+        for value in bridge[common:]:
+            self.note(path, Kind.EXTRA, ABSENT, value)
 
     def _texts(self, path: str, legacy: Any, bridge: Any) -> None:
         if write(legacy) != write(bridge):
-            self.found.append(Found(path, Kind.VALUE, legacy, bridge))
+            self.note(path, Kind.VALUE, legacy, bridge)
 
 
+@lru_cache(maxsize=4096)
 def join(path: str, name: str) -> str:
-    """Return the path of a member; a name no person would give is made fit for a line."""
+    """Return the path of a member: documented names in their one spelling, strange ones made fit for a line."""
+    if name.casefold() in NAMES:
+        return f"{path}.{name.casefold()}"
     if name.isascii() and name.isidentifier() and len(name) <= LONGEST_NAME:
         return f"{path}.{name}"
     clipped = name if len(name) <= LONGEST_NAME else name[:LONGEST_NAME] + "…"

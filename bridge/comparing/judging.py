@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Generator, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 
@@ -14,6 +14,9 @@ from bridge.comparing.replies import ERRORS, RESPONSES, WHOLE_BATCH, Entry, Repl
 from bridge.comparing.rules import Does, Rules
 from bridge.comparing.values import NOISE, NOT_PREDICTED, Answer, Bucket, Comparison, Difference, Kind
 
+SLICE_ROWS = 50
+Steps = Generator[None, None, Comparison]
+"""A comparison in slices: each step does one."""
 Origin = Callable[[str, str, str], str]
 """(objectname or `batch` or `http`, field, what the bridge says there) → what made it say so."""
 
@@ -93,6 +96,17 @@ class Judge:
 
 def compare(legacy: Answer, bridge: Answer, judge: Judge) -> Comparison:
     """Hold the legacy answer to a batch against the bridge's."""
+    steps = compare_by_steps(legacy, bridge, judge)
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            comparison: Comparison = end.value
+            return comparison
+
+
+def compare_by_steps(legacy: Answer, bridge: Answer, judge: Judge) -> Steps:
+    """Do the same in slices of about a millisecond, for whoever has an event loop to keep going."""
     return _Pair(judge).compare(legacy, bridge)
 
 
@@ -104,43 +118,47 @@ class _Pair:
         self._equal_too = judge.rules.pairs(judge.on)
         self._differences: list[Difference] = []
 
-    def compare(self, legacy: Answer, bridge: Answer) -> Comparison:
-        left, right = read_reply(legacy), read_reply(bridge)
+    def compare(self, legacy: Answer, bridge: Answer) -> Steps:
+        left = read_reply(legacy)
+        yield
+        right = read_reply(bridge)
+        yield
         whole = self._compare_whole(legacy, bridge, left, right)
         there, here = left or Reply(), right or Reply()
-        rows = {
-            address: self._compare_row(address, there.rows.get(address, ()), here.rows.get(address, ()))
-            for address in (*there.rows, *(address for address in here.rows if address not in there.rows))
-        }
+        rows = {}
+        for address in (*there.rows, *(address for address in here.rows if address not in there.rows)):
+            rows[address] = self._compare_row(address, there.rows.get(address, ()), here.rows.get(address, ()))
+            if len(rows) % SLICE_ROWS == 0:
+                yield
         return Comparison(rows, tuple(self._differences), whole, frozenset(self._judge.unsure & rows.keys()))
 
     # --- the batch as a whole ------------------------------------------------------------------------------------
 
     def _compare_whole(self, legacy: Answer, bridge: Answer, left: Reply | None, right: Reply | None) -> Bucket:
-        walk = Walk(self._equal_too)
+        walk = Walk(WHOLE_BATCH, self._equal_too)
         walk.values(STATUS, legacy.status, bridge.status)
         if left is not None and right is not None:
             walk.members(WHOLE_BATCH, left.fields, right.fields)
         elif left is not right:
-            walk.found.append(Found(BODY, Kind.TYPE, _describe(left), _describe(right)))
+            walk.note(BODY, Kind.TYPE, _describe(left), _describe(right))
         elif legacy.body != bridge.body:
-            walk.found.append(Found(BODY, Kind.VALUE, _describe(left), _describe(right)))
+            walk.note(BODY, Kind.VALUE, _describe(left), _describe(right))
         said, said_here = (left.whole if left else []), (right.whole if right else [])
         refused, refused_here = _is_refusal(legacy, said), _is_refusal(bridge, said_here)
         if refused == refused_here:
             self._compare_entries(walk, WHOLE_BATCH, said, said_here)
         else:
             legacy_word, bridge_word = _decided(said, refused), _decided(said_here, refused_here)
-            walk.found.append(Found(f"{WHOLE_BATCH}.{VERDICT}", Kind.VERDICT, legacy_word, bridge_word))
+            walk.note(f"{WHOLE_BATCH}.{VERDICT}", Kind.VERDICT, legacy_word, bridge_word)
         return self._settle(walk, None, said_here)
 
     # --- rows ------------------------------------------------------------------------------------------------------
 
     def _compare_row(self, address: Address, legacy: Sequence[Entry], bridge: Sequence[Entry]) -> Bucket:
-        walk = Walk(self._equal_too)
+        walk = Walk(address.objectname, self._equal_too)
         if legacy and bridge and {listed for listed, _ in legacy} != {listed for listed, _ in bridge}:
             path = f"{address.objectname}.{VERDICT}"
-            walk.found.append(Found(path, Kind.VERDICT, _quote(legacy), _quote(bridge)))
+            walk.note(path, Kind.VERDICT, _quote(legacy), _quote(bridge))
         else:
             self._compare_entries(walk, address.objectname, legacy, bridge)
         bucket = self._settle(walk, address, bridge)
@@ -153,9 +171,9 @@ class _Pair:
         if not legacy and not bridge:
             return
         if not bridge:
-            walk.found.append(Found(f"{place}.{ROW}", Kind.MISSING, _all_of(legacy), ABSENT))
+            walk.note(f"{place}.{ROW}", Kind.MISSING, _all_of(legacy), ABSENT)
         elif not legacy:
-            walk.found.append(Found(f"{place}.{ROW}", Kind.EXTRA, ABSENT, _all_of(bridge)))
+            walk.note(f"{place}.{ROW}", Kind.EXTRA, ABSENT, _all_of(bridge))
         elif len(legacy) == len(bridge) == 1:
             walk.members(place, legacy[0][1], bridge[0][1])
         else:
@@ -169,7 +187,7 @@ class _Pair:
     def _settle(self, walk: Walk, address: Address | None, bridge: Sequence[Entry]) -> Bucket:
         """Judge what was found in one row, or in the batch as a whole."""
         bucket = Bucket.SAME
-        for found in walk.found:
+        for found in (*walk.equal, *walk.found):
             difference = self._judge.weigh(found, address, _say(found, bridge))
             if difference is not None:
                 self._differences.append(difference)

@@ -23,13 +23,18 @@ _PLACES = {
 DOCUMENTED = tuple(f"{place}.{name}" for place, names in _PLACES.items() for name in names)
 """Every path that needs no declaration."""
 
+NAMES = frozenset(name for names in _PLACES.values() for name in names) - {ROW, VERDICT, ENTRIES}
+"""Every documented name of a reply, in its one spelling."""
+BEYOND = "(further fields)"
+"""Stands for fields that are too many to be told one by one."""
+
 _SEGMENT = re.compile(r"[^\s.*\[\]]+(\[\])*")
 
 
 def guarded(path: str) -> bool:
     """Tell whether a path speaks of more than one value, so that only its own name may stand for it, never a `*`."""
     name = path.partition(".")[2]
-    return name in {ROW, VERDICT, ENTRIES} or path in {STATUS, BODY, STATUSCODE}
+    return name in {ROW, VERDICT, ENTRIES, BEYOND} or path in {STATUS, BODY, STATUSCODE}
 
 
 def well_formed(path: str, *, wildcards: bool) -> bool:

@@ -111,11 +111,17 @@ _DAY = 86_400
 
 
 def _amounts_apart(legacy: Any, bridge: Any) -> Decimal:
-    """Return how far two numbers, or two texts that are numbers, are apart; infinitely far for anything else."""
-    try:
-        return abs(Decimal(legacy) - Decimal(bridge))
-    except (InvalidOperation, TypeError, ValueError):
+    """Return how far two numbers, or two texts that are numbers, are apart; infinitely far for anything else.
+
+    Both are of one type: values of different types differ in another way.
+    """
+    if isinstance(legacy, bool) or not isinstance(legacy, int | str | Decimal):
         return _FAR
+    try:
+        apart = abs(Decimal(legacy) - Decimal(bridge))
+    except InvalidOperation:
+        return _FAR
+    return apart if apart.is_finite() else _FAR
 
 
 def _seconds_apart(legacy: Any, bridge: Any) -> Decimal:

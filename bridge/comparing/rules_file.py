@@ -31,7 +31,9 @@ def read_rules(text: str, organizations: Collection[str] | None = None) -> tuple
         content = tomllib.loads(text, parse_float=Decimal)
     except tomllib.TOMLDecodeError as error:
         return Rules(), [f"is not TOML: {error}"]
-    faults = [f"{key}: unknown key{_suggest(key, ('fields', 'rule'))}" for key in sorted(content.keys() - {"fields", "rule"})]
+    faults = [
+        f"{key}: unknown key{_suggest(key, ('fields', 'rule'))}" for key in sorted(content.keys() - {"fields", "rule"})
+    ]
     undocumented = tuple(_read_fields(content.get("fields", {}), faults))
     tables = content.get("rule", [])
     if not isinstance(tables, list):
@@ -194,4 +196,13 @@ def _suggest(name: str, known: Collection[str]) -> str:
 
 
 def _quote(value: Any) -> str:
-    return f'"{value}"' if isinstance(value, str) else f"a {type(value).__name__}"
+    return f'"{value}"' if isinstance(value, str) else _TYPES.get(type(value), "a date")
+
+
+_TYPES: dict[type, str] = {
+    bool: "a boolean",
+    int: "a number",
+    Decimal: "a number",
+    list: "a list",
+    dict: "a table",
+}

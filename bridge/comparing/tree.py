@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from bridge.batch import OBJECTNAMES, Address
+from bridge.comparing.paths import BEYOND
 from bridge.comparing.values import Bucket, Difference, Kind
 
 SAMPLES = 5
@@ -15,7 +16,6 @@ LONGEST_SAMPLE = 300
 """How many characters of a value a sample shows."""
 LEAVES = 5_000
 """How many paths are told apart; a member's name may be anything, so what is beyond is put together."""
-BEYOND = "(further fields)"
 
 _FIRST = ("http", "batch", *OBJECTNAMES)
 

@@ -146,7 +146,8 @@ class Batches:
         batch = _Batch(sender, outlook, envelope, body, identity)
         with ExitStack() as leaving:
             async with self._turn(batch):
-                half = await self._choose(batch, request.headers.get("Authorization", ""))
+                with self._pipeline.count_failures(sender.organizations):
+                    half = await self._choose(batch, request.headers.get("Authorization", ""))
                 if half is not None:
                     return await self._take(request, sender, body, half)
                 leaving.enter_context(self._passages.leaving(sender, identity))

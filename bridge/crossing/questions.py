@@ -19,16 +19,19 @@ from bridge.crossing.ways import (
 )
 from bridge.errors import BridgeError, CallerError, NoSuchBatch, NotAuthenticated
 from bridge.logs import Event, get_log
+from bridge.modes import Mode
 from bridge.passthrough import PassThrough
 from bridge.pipeline import Answer, Pipeline
 from bridge.placing import Placer
-from bridge.readback import Account, Question, Readback, read_question
+from bridge.readback import Account, Half, Question, Readback, read_question
 from bridge.senders import Sender, Senders
 from bridge.switchboard import Outlook, Switchboard
 
 log = get_log()
 
 ROUTE = "read"
+LEGACY_NAME = "legacy:"
+"""Before a sender's id: in place of an organization where the legacy host's settlements are numbered."""
 Told = Answer | Account | web.StreamResponse
 """An answer about a batch, one about claims and settlements, or one that the legacy host has given to its caller."""
 
@@ -86,7 +89,7 @@ class Questions:
                 return await self._recall(request, sender, outlook, question)
             way = self._find_way(sender, outlook, question)
             if way is not Way.LEGACY:
-                return await self._read(request, sender, question, way)
+                return await self._read(request, sender, outlook, question, way)
         return await self._forward(request, sender.id)
 
     def _find_way(self, sender: Sender, outlook: Outlook, question: Question) -> Way:
@@ -107,10 +110,13 @@ class Questions:
         self._go(request, sender.id, Way.MODERN)
         return answer
 
-    async def _read(self, request: web.Request, sender: Sender, question: Question, way: Way) -> Account:
+    async def _read(
+        self, request: web.Request, sender: Sender, outlook: Outlook, question: Question, way: Way
+    ) -> Account:
         self._go(request, sender.id, way)
+        half = self._halve(request, sender) if way is Way.SPLIT else None
         try:
-            account = await self._readback.answer(sender, question)
+            account = await self._readback.answer(sender, question, with_past=outlook.was_legacy, half=half)
         except BridgeError as failure:
             # the caller is told what to do, the operator what happened
             cause = failure.__cause__ if isinstance(failure.__cause__, BridgeError) else failure
@@ -118,6 +124,16 @@ class Questions:
             raise
         log.info(Event.READ_ANSWERED, sender=sender.id, cases=account.cases, settlements=account.settlements)
         return account
+
+    def _halve(self, request: web.Request, sender: Sender) -> Half:
+        """Return the legacy host's half of a question: creditors of a mode there, and all that nobody can place."""
+        modern = [one for one in sender.organizations if Mode.MODERN in self._switchboard.current(one).modes]
+        return Half(
+            name=LEGACY_NAME + sender.id,
+            ask=lambda mark: self._legacy_host.fetch(request, {"lastsettlementid": mark}),
+            organizations=frozenset(modern),
+            is_ours=lambda creditor: not self._placer.place_creditor(sender, creditor).is_legacy_side,
+        )
 
     async def _forward(self, request: web.Request, sender: str) -> web.StreamResponse:
         self._go(request, sender, Way.LEGACY)

@@ -9,8 +9,9 @@ from bridge.mapping.assumed import Assumption
 from bridge.mapping.examples import run_examples
 from bridge.mapping.library import load_profile, load_profiles
 from bridge.mapping.objects import NotCarried, ObjectMapping
-from bridge.mapping.profiles import AlwaysNull, Profile, ReplyTable, assumptions, nulls
+from bridge.mapping.profiles import AlwaysNull, Profile, assumptions, nulls
 from bridge.mapping.reading import NullField, ReadMapping, ReadProfile
+from bridge.mapping.reply import ReplyTable
 from bridge.mapping.targets import check_targets
 
 __all__ = [

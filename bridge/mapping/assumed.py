@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from bridge.mapping.document import Evidence, ObjectDocument, ReplyDocument
+from bridge.mapping.document import Evidence, ObjectDocument
 from bridge.mapping.rules import spell_out_rules
 from bridge.mapping.tables import describe_code, fold_code
 
@@ -22,18 +22,6 @@ class Assumption:
 def list_assumed(document: ObjectDocument, file: str) -> list[Assumption]:
     """Return the assumptions of one file in the order of its parts."""
     return [Assumption(file, key, note) for key, evidence, note in _marks(document) if evidence == "assumed"]
-
-
-def list_assumed_reply(document: ReplyDocument, file: str) -> list[Assumption]:
-    """Return the assumptions of `reply.toml`."""
-    host = document.legacy_host
-    found = []
-    if document.evidence == "assumed":
-        found.append(Assumption(file, "codes, texts", document.note))
-    if host.evidence == "assumed":
-        readings = host.model_dump(exclude={"evidence", "note"})
-        found.append(Assumption(file, f"legacy_host: {', '.join(readings)}", host.note))
-    return found
 
 
 def _marks(document: ObjectDocument) -> Iterator[tuple[str, Evidence, str]]:

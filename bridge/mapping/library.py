@@ -13,11 +13,11 @@ from pydantic import BaseModel, ValidationError
 
 from bridge.batch import OBJECTNAMES
 from bridge.errors import MappingFault
-from bridge.mapping.assumed import Assumption, list_assumed, list_assumed_reply
+from bridge.mapping.assumed import Assumption, list_assumed
 from bridge.mapping.checks import check_document
-from bridge.mapping.document import ObjectDocument, ProfileDocument, ReplyDocument
+from bridge.mapping.document import ObjectDocument, ProfileDocument
 from bridge.mapping.objects import ObjectMapping, build_mapping
-from bridge.mapping.profiles import Profile, find_home, read_reply, surround, zone_of
+from bridge.mapping.profiles import Profile, find_home, surround, zone_of
 from bridge.mapping.reading import (
     SOURCES,
     ReadDocument,
@@ -27,6 +27,7 @@ from bridge.mapping.reading import (
     list_assumed_reading,
     load_reading,
 )
+from bridge.mapping.reply import ReplyDocument, list_assumed_reply, read_reply
 from bridge.mapping.rules import Fault, resolve_rules
 from bridge.mapping.shapes import check_fields
 from bridge.mapping.wording import describe_faults, suggest

@@ -18,6 +18,9 @@ NOT_MADE = "no mapping rule makes it"
 PLACES = 2000
 """How many answers are remembered; messages that repeat are many, and quote little."""
 _MOST_LABELS = 3
+_TELLING = frozenset({"message", "statuscode", "status_statuscode", "verdict"})
+"""Fields whose words matter; those of others would only fill the memory."""
+_OF_BATCHES = frozenset({"errors", "responses", "message", "verdict", "row", "entries"})
 
 _NUMBER = re.compile(r"\[[0-9]+\]")
 _REFUSED_CODE = re.compile(r"code (\S+) is refused: ")
@@ -26,7 +29,12 @@ _UNROUTED = re.compile(r"needed to tell whose row|.* is not (a creditor this sen
 
 def trace_origins(profile: Profile) -> Callable[[str, str, str], str]:
     """Return what names the rule behind (objectname, field of the reply, what the bridge says there)."""
-    return lru_cache(maxsize=PLACES)(_Origins(profile).find)
+    find = lru_cache(maxsize=PLACES)(_Origins(profile).find)
+
+    def trace(objectname: str, field: str, said: str) -> str:
+        return find(objectname, field, said if field in _TELLING else "")
+
+    return trace
 
 
 class _Origins:
@@ -37,8 +45,8 @@ class _Origins:
         self._reply_file = profile.label("reply.toml")
 
     def find(self, objectname: str, field: str, said: str) -> str:
-        if objectname == "batch" and field == "statuscode":
-            return self._find_code(said)
+        if objectname == "batch":
+            return self._find_code(said) if field == "statuscode" else NO_RULE if field in _OF_BATCHES else NOT_MADE
         mapping = self._profile.objects.get(objectname)
         if mapping is None:
             return NO_RULE

@@ -8,33 +8,13 @@ from datetime import tzinfo
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from bridge.batch import Verdict
 from bridge.mapping.assumed import Assumption
-from bridge.mapping.document import Evidence, ObjectDocument, ReplyDocument
+from bridge.mapping.document import Evidence, ObjectDocument
 from bridge.mapping.objects import ObjectMapping, build_mapping
 from bridge.mapping.reading import ReadMapping, ReadProfile, rebuild_reading
+from bridge.mapping.reply import ReplyTable
 from bridge.mapping.rules import Surroundings, resolve_rules
 from bridge.mapping.tables import open_table
-
-
-@dataclass(frozen=True, slots=True)
-class ReplyTable:
-    """The words of the folded reply."""
-
-    all_accepted: int
-    some_refused: int
-    all_refused: int
-    some_pending: int
-    accepted: str
-    pending: str
-    host_pending: Verdict = Verdict.ACCEPTED
-    """What an answer of the legacy host means for a row it calls pending; `PENDING` here leaves the row in doubt."""
-    host_both: Verdict = Verdict.REFUSED
-    """The same for a row that it lists as refused and as accepted."""
-    host_unmentioned: Verdict = Verdict.REFUSED
-    """The same for a row that it does not list at all."""
-    host_unmentioned_in_success: Verdict = Verdict.ACCEPTED
-    """The same where its statuscode is `all_accepted`, and it lists no error."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,22 +79,6 @@ def rebuild(profile: Profile, objectname: str, notice: Callable[[str], None]) ->
 def rebuild_read(profile: Profile, mapping: ReadMapping, notice: Callable[[str], None]) -> ReadMapping:
     """Compile one kind of entry of the answer to a legacy read once more, in the same way."""
     return rebuild_reading(mapping, zone_of(profile.time_zone), notice)
-
-
-def read_reply(document: ReplyDocument) -> ReplyTable:
-    """Return the words of `reply.toml` as the rest of the program knows them."""
-    host = document.legacy_host
-    return ReplyTable(
-        **document.codes.model_dump(),
-        **document.texts.model_dump(),
-        host_pending=_VERDICTS[host.pending],
-        host_both=_VERDICTS[host.both],
-        host_unmentioned=_VERDICTS[host.unmentioned],
-        host_unmentioned_in_success=_VERDICTS[host.unmentioned_in_success],
-    )
-
-
-_VERDICTS = {"accepted": Verdict.ACCEPTED, "refused": Verdict.REFUSED, "in doubt": Verdict.PENDING}
 
 
 def find_home(filename: str, folder: Path, base: Path | None) -> Path:

@@ -8,10 +8,15 @@
 - `settling`    settlements, each told under a number of ours, so that none is missed or told twice
 - `telling`     settlements as a caller asked for them
 - `owning`      whose settlements are, where an organization has several creditors
+- `marks`       how far a caller has got with settlements, in whoever's numbers
+- `counterpart` the legacy host's part of an answer that both systems give
+- `composing`   the answer, put together
 - `answering`   the whole answer, over all organizations a sender may read
 """
 
-from bridge.readback.answering import Account, Readback, ReadingTerms, read_terms
+from bridge.readback.answering import Readback, ReadingTerms, read_terms
+from bridge.readback.composing import Account
+from bridge.readback.counterpart import Half
 from bridge.readback.question import Question, read_question
 
-__all__ = ["Account", "Question", "Readback", "ReadingTerms", "read_question", "read_terms"]
+__all__ = ["Account", "Half", "Question", "Readback", "ReadingTerms", "read_question", "read_terms"]

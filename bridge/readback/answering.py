@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
@@ -22,19 +22,20 @@ from bridge.journal import Journal
 from bridge.mapping.reading import ReadProfile
 from bridge.modern.tokens import Access
 from bridge.organizations import Directory, Organization
+from bridge.readback.composing import Account, Draft, add_counterpart, compose, list_creditors
+from bridge.readback.counterpart import Counterpart, Half
 from bridge.readback.gathering import Gatherer, Lists, Selection
+from bridge.readback.marks import SHIFT, Mark, read_number
 from bridge.readback.owning import Owners
 from bridge.readback.question import Question
-from bridge.readback.settling import SettlementDesk, write_number
-from bridge.readback.shaping import Shaper, Sheet, View, describe_creditor, encode
+from bridge.readback.settling import SettlementDesk
+from bridge.readback.shaping import Shaper, Sheet, View
 from bridge.readback.shelf import FULL, NEVER, Shelf
 from bridge.readback.telling import Wanted, names_of_claims, render_settlements
 from bridge.senders import Sender
 from bridge.settings import Settings
 
 KIND = "cases"
-LONGEST_MARK = 18
-"""Digits of a settlement number that a caller may send: what a store can count to."""
 NO_MARK = (
     "lastsettlementid: neither a settlement id of this bridge nor one it knows of the modern system; send the highest "
     "settlementid received so far, or leave it out to get all settlements"
@@ -92,20 +93,6 @@ def read_terms(settings: Settings) -> ReadingTerms:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Account:
-    """An answer, ready to be sent: pieces of JSON, to be written one after the other."""
-
-    pieces: tuple[bytes | memoryview, ...]
-    cases: int
-    settlements: int
-
-    @property
-    def length(self) -> int:
-        """Return the length in bytes."""
-        return sum(map(len, self.pieces))
-
-
 class Readback:
     """Answer what connectors ask."""
 
@@ -145,8 +132,12 @@ class Readback:
             clock=clock,
         )
 
-    async def answer(self, sender: Sender, question: Question) -> Account:
-        """Compose the answer of one call.
+    async def answer(
+        self, sender: Sender, question: Question, *, with_past: bool = False, half: Half | None = None
+    ) -> Account:
+        """Compose the answer of one call; with `half`, together with the legacy host.
+
+        `with_past`: the caller has, or had, organizations at the legacy host, and may bring a mark from there.
 
         Raises UnreadableQuestion, TooMuchToRead, NotSetUp; NoAnswer when a list could not be read to its end, or not in
         time, CannotTakeNow when the journal could not, or too many wait: never a shorter answer instead.
@@ -157,7 +148,7 @@ class Readback:
         self._callers += 1
         try:
             async with budget:
-                return await self._answer(sender, question)
+                return await self._answer(sender, question, half, with_past=with_past)
         except TimeoutError as failure:
             if not budget.expired():
                 raise
@@ -170,32 +161,41 @@ class Readback:
         finally:
             self._callers -= 1
 
-    async def _answer(self, sender: Sender, question: Question) -> Account:
+    async def _answer(self, sender: Sender, question: Question, half: Half | None, *, with_past: bool) -> Account:
         reading = self._readings.get(sender.profile)
         if reading is None:
             raise NotSetUp(NOT_READ)
         organizations = self._directory.readable(sender, question.creditorid)
-        after = await self._read_mark(organizations, question.lastsettlementid)
+        if half is not None:
+            organizations = tuple(one for one in organizations if one.id in half.organizations)
+        mark = await self._read_mark(organizations, question.lastsettlementid, with_past=with_past)
+        part = None if half is None else Counterpart(self._journal, half, mark, reading)
         language = question.languagecode.casefold()
         look = partial(self._sheet, reading=reading, profile=sender.profile, language=language, question=question)
         read, told = await asyncio.gather(
-            asyncio.gather(*map(look, organizations)), self._settlements.tell(organizations, after)
+            asyncio.gather(*map(look, organizations)),
+            self._settlements.tell(organizations, mark.number, part.fetch() if part else None),
         )
-        sheets, owners = await self._owners.find(
-            told.settlements, organizations, read, None if question.narrowed else look
-        )
+        settled = [one for one in told.settlements if half is None or one.organization != half.name]
+        sheets, owners = await self._owners.find(settled, organizations, read, None if question.narrowed else look)
         cases = sum(sheet.count for sheet in sheets)
         if cases > self._terms.max_cases:
             raise TooMuchToRead
         names = await self._names(sheets, organizations, question)
         wanted = Wanted(question, names, owners)
+        settled = [one for one in settled if wanted.takes(one)]
         by_id = {one.id: one for one in organizations}
-        settled = [one for one in told.settlements if wanted.takes(one)]
-        settlements = await render_settlements(settled, by_id, owners, reading, language, self._journal)
+        settlements = await render_settlements(settled, by_id, owners, reading, language, self._journal, mark.write)
         is_whole = not (question.narrowed or question.remittancedate)
-        mark = write_number(told.complete_to if is_whole else after)
-        creditors = _render_creditors(organizations, reading, language, question.creditorid, mark)
-        return Account(tuple(_assemble(creditors, sheets, settlements)), cases, len(settled))
+        reached = (mark.write(told.complete_to) if is_whole else None) or mark.stay()
+        draft = Draft(
+            list_creditors(organizations, reading, language, question.creditorid, reached),
+            [fragment for sheet in sheets for fragment in sheet.fragments],
+            settlements,
+            cases,
+            len(settled),
+        )
+        return compose(draft if part is None else add_counterpart(draft, part, told.settlements, reached))
 
     def forget(self, organization: str) -> None:
         """Drop what was read of an organization: it has changed."""
@@ -205,16 +205,17 @@ class Readback:
         """Stop reading."""
         await self._shelf.close()
 
-    async def _read_mark(self, organizations: Sequence[Organization], mark: str) -> int:
-        """Return the number a caller has got to: ours, or that of a modern settlement."""
-        if not mark or not organizations:
-            return 0
-        if mark.isascii() and mark.isdigit() and len(mark.lstrip("0")) <= LONGEST_MARK:
-            return int(mark)
-        number = await self._settlements.number_of(organizations, mark)
-        if number is None:
-            raise UnreadableQuestion(NO_MARK)
-        return number
+    async def _read_mark(self, organizations: Sequence[Organization], text: str, *, with_past: bool) -> Mark:
+        """Return how far a caller has got: by our number, a modern settlement's id, or the legacy host's mark."""
+        mark = read_number(text, with_past=with_past)
+        if mark is not None:
+            return mark
+        number = await self._settlements.number_of(organizations, text)
+        if number is not None:
+            return Mark(number, text, SHIFT if with_past else 0)
+        if with_past or not organizations:
+            return Mark(0, text, SHIFT, is_foreign=True)
+        raise UnreadableQuestion(NO_MARK)
 
     async def _sheet(
         self,
@@ -251,29 +252,3 @@ class Readback:
                 known = await self._journal.claims(one.id, "ledgerref", question.ledgerref)
                 names[one.id] = names[one.id].union(names_of_claims(known))
         return names
-
-
-def _render_creditors(
-    organizations: Sequence[Organization], reading: ReadProfile, language: str, creditorid: str, mark: str | None
-) -> bytes:
-    """Return one entry for each creditor; an organization without any still says how far its settlements were told."""
-    entries = [
-        reading.creditor.render({"creditor": {**describe_creditor(idnumber, one), "lastsettlementid": mark}}, language)
-        for one in organizations
-        for idnumber in ([creditorid] if creditorid else sorted(one.creditors) or [""])
-    ]
-    return encode(entries)
-
-
-def _assemble(creditors: bytes, sheets: Sequence[Sheet], settlements: Sequence[bytes]) -> Iterator[bytes | memoryview]:
-    """Yield the answer in pieces, so that nothing large is copied."""
-    yield b'{"batchid":null,"offline":false,"creditor":' + creditors + b',"case":['
-    yield from _without_first_comma(fragment for sheet in sheets for fragment in sheet.fragments)
-    yield b'],"settlement":['
-    yield from _without_first_comma(settlements)
-    yield b"]}"
-
-
-def _without_first_comma(fragments: Iterable[bytes]) -> Iterator[bytes | memoryview]:
-    for number, fragment in enumerate(fragments):
-        yield fragment if number else memoryview(fragment)[1:]

@@ -9,7 +9,7 @@ one that another replica has given, or that a list does not show at the moment, 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 
@@ -29,7 +29,6 @@ from bridge.readback.shelf import Shelf
 log = get_log()
 
 KIND = "settlements"
-NUMBER_DIGITS = 12
 MOST_MISSED = 100_000
 LONG_AGO = float("-inf")
 
@@ -52,6 +51,7 @@ class Numbered:
 
     number: int
     organization: str
+    settlement_id: str
     settled_on: str
     body: bytes
 
@@ -64,9 +64,15 @@ class Told:
     complete_to: int
 
 
-def write_number(number: int) -> str | None:
-    """Return a number as callers see it: it sorts alike as text and as a number. None for none."""
-    return f"{number:0{NUMBER_DIGITS}d}" if number else None
+@dataclass(frozen=True, slots=True)
+class Foreign:
+    """The settlements in an answer of the legacy host: numbered before anybody hears of them, like all others."""
+
+    name: str
+    """What stands in place of an organization."""
+    bodies: Bodies
+    had: frozenset[str] = frozenset()
+    """Ids the caller has had, by the mark it has brought: they are not waited for."""
 
 
 class SettlementDesk:
@@ -98,18 +104,28 @@ class SettlementDesk:
         self._missed: LRUCache[tuple[str, str], float] = LRUCache(MOST_MISSED)
         """Since when a numbered settlement is not listed any more."""
 
-    async def tell(self, organizations: Sequence[Organization], after: int) -> Told:
-        """Return the settlements with higher numbers, without a hole."""
-        if not organizations:
-            return Told([], after)
+    async def tell(
+        self, organizations: Sequence[Organization], after: int, foreign: Awaitable[Foreign] | None = None
+    ) -> Told:
+        """Return the settlements with higher numbers, without a hole; with `foreign`, those of the legacy host too."""
         ids = [one.id for one in organizations]
-        bodies = dict(zip(ids, await asyncio.gather(*map(self._scan, ids)), strict=True))
+        scans = [self._scan(one) for one in ids]
+        others = [] if foreign is None else [asyncio.ensure_future(foreign)]
+        await asyncio.gather(*scans, *others)
+        bodies = {one: scan.result() for one, scan in zip(ids, scans, strict=True)}
+        also = others[0].result() if others else None
+        if also is not None:
+            bodies[also.name] = also.bodies
+        if not bodies:
+            return Told([], after)
         # what is not in this snapshot has a higher number than anything in it
-        numbered = await self._journal.settlements_after(ids, after)
+        numbered = await self._journal.settlements_after(list(bodies), after)
+        if also is not None:
+            numbered = [one for one in numbered if one.organization != also.name or one.settlement_id not in also.had]
         asked = self._clock()
         if stale := {one.organization for one in numbered if one.settlement_id not in bodies[one.organization].by_id}:
             # numbered by another replica, or since our scan: look again, at what was there when the snapshot was made
-            again = sorted(one for one in stale if self._is_worth_a_look(one, numbered, bodies[one]))
+            again = sorted(one for one in stale & set(ids) if self._is_worth_a_look(one, numbered, bodies[one]))
             fresh = await asyncio.gather(*(self._scan(one, since=asked) for one in again))
             bodies |= dict(zip(again, fresh, strict=True))
         return self._lay_out(numbered, bodies, after)
@@ -138,7 +154,7 @@ class SettlementDesk:
             body = bodies[one.organization].by_id.get(one.settlement_id)
             if body is not None:
                 self._missed.pop((one.organization, one.settlement_id), None)
-                told.append(Numbered(one.number, one.organization, one.settled_on, body))
+                told.append(Numbered(one.number, one.organization, one.settlement_id, one.settled_on, body))
             elif not self._skip(one):
                 break
             complete_to = one.number

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from bridge.journal import Books, Claim
@@ -12,7 +12,7 @@ from bridge.modern.reading import decode_exactly, text
 from bridge.organizations import Organization
 from bridge.readback.found import Entry
 from bridge.readback.question import Question
-from bridge.readback.settling import Numbered, write_number
+from bridge.readback.settling import Numbered
 from bridge.readback.shaping import (
     SLICE_ENTRIES,
     creditor_of,
@@ -92,8 +92,9 @@ async def render_settlements(
     reading: ReadProfile,
     language: str,
     books: Books,
+    write: Callable[[int], str | None],
 ) -> list[bytes]:
-    """Return the entries as JSON, several in a piece, every one led by a comma."""
+    """Return the entries as JSON, several in a piece, every one led by a comma; `write` shows numbers to the caller."""
     pieces: list[bytes] = []
     for start in range(0, len(settled), SLICE_ENTRIES):
         some = [(one, decode_exactly(one.body)) for one in settled[start : start + SLICE_ENTRIES]]
@@ -104,7 +105,7 @@ async def render_settlements(
             idnumber = creditors.get(one.number) or creditor_of(body, organization)
             sources = {
                 "settlement": body,
-                "number": write_number(one.number),
+                "number": write(one.number),
                 "creditor": describe_creditor(idnumber, organization),
                 "claim": describe_claim(claims.get(one.number)),
             }

@@ -6,18 +6,21 @@ import msgspec
 
 from bridge.recording.redaction import Redacted
 
+NOTHING = msgspec.Raw(b"null")
+"""Stands for a part that is not there; msgspec knows no optional Raw."""
+
 
 class Side(msgspec.Struct, frozen=True, omit_defaults=True):
     """An answer: of the legacy host, or of the bridge."""
 
     status: int
-    body: msgspec.Raw | None = None
-    """The JSON of it; None where there was none, or it could not be read."""
+    body: msgspec.Raw = NOTHING
+    """The JSON of it; NOTHING where there was none, or it could not be read."""
 
     @property
     def json(self) -> bytes:
         """Return the body; empty when there is none."""
-        return b"" if self.body is None else bytes(self.body)
+        return _bytes_of(self.body)
 
 
 class Line(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -30,7 +33,8 @@ class Line(msgspec.Struct, frozen=True, omit_defaults=True):
     profile: str
     organizations: tuple[str, ...]
     """Those the sender may write to."""
-    request: msgspec.Raw | None
+    request: msgspec.Raw
+    """NOTHING where it could not be read."""
     legacy: Side | None
     seconds: float
     bridge: Side | None = None
@@ -42,7 +46,7 @@ class Line(msgspec.Struct, frozen=True, omit_defaults=True):
     @property
     def body(self) -> bytes:
         """Return the request's JSON; empty when it could not be read."""
-        return b"" if self.request is None else bytes(self.request)
+        return _bytes_of(self.request)
 
 
 _encode = msgspec.json.Encoder().encode
@@ -63,20 +67,21 @@ def make_line(
     """Return the line of an exchange."""
     return Line(
         id=id,
-        at=at,
+        at=round(at, 3),
         sender=sender,
         profile=profile,
         organizations=organizations,
-        request=None if redacted.request is None else msgspec.Raw(redacted.request),
-        legacy=Side(status, None if redacted.reply is None else msgspec.Raw(redacted.reply)),
-        seconds=seconds,
+        request=NOTHING if redacted.request is None else msgspec.Raw(redacted.request),
+        legacy=Side(status, NOTHING if redacted.reply is None else msgspec.Raw(redacted.reply)),
+        seconds=round(seconds, 6),
         unreadable=redacted.notice,
     )
 
 
 def write_line(line: Line) -> bytes:
     """Return a line with its end."""
-    return _encode(line) + b"\n"
+    # the version stands first, and always: msgspec leaves out what is as ever
+    return b'{"v":%d,' % line.v + _encode(line).removeprefix(b"{") + b"\n"
 
 
 def read_line(written: bytes) -> Line:
@@ -88,3 +93,7 @@ def read_line(written: bytes) -> Line:
     if line.v != 1:
         raise ValueError(f"written by a newer bridge (version {line.v} of the format)")
     return line
+
+
+def _bytes_of(part: msgspec.Raw) -> bytes:
+    return b"" if part == NOTHING else bytes(part)

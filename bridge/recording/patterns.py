@@ -14,6 +14,7 @@ TOKEN = re.compile(
     r"|(?P<jwt>eyJ[\w\-]{4,}+(?:\.[\w\-]*+){1,4})"
     r"|(?P<bearer>(?<![^\W_])(?:[Bb]earer|[Bb]asic|BEARER|BASIC)[ \t]++[\w\-.~+/]{6,}+=*+)"
     r"|(?P<opaque>(?<![^\W_])(?=[^\W\d_]*+\d)(?=\d*+[^\W\d_])[^\W_]{20,}+)"
+    r"|(?P<escaped>(?:%[0-9a-fA-F]{2}){3,}+|(?:\\u[0-9a-fA-F]{4}){2,}+|(?:&#x?[0-9a-fA-F]{1,6}+;){2,}+)"
     rf"|(?P<day>{_DAY})"
     rf"|(?P<group>{_GROUP})"
     r"|(?P<word>[^\W\d_]++)"
@@ -26,7 +27,7 @@ UUID = re.compile(r"[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-
 FIGURE = re.compile(r"[+\-\u2212]?\d[\d \u00a0\u202f\u2009.,]{0,40}(?:[eE][+\-]?\d{1,3})?")
 MOMENT = re.compile(r"(\d{4}-\d{2}-\d{2})((?:[Tt ]\d{2}:\d{2}[\d:.]{0,20} ?(?:[Zz]|[+\-]\d{2}:?(?:\d{2})?)?)?)")
 TICKS = re.compile(r"/Date\((-?\d{1,15})([+\-]\d{4})?\)/")
-IBAN = re.compile(r"[A-Za-z]{2}\d{2}(?: ?[A-Za-z0-9]{2,4}){3,8}")
+IBAN = re.compile(r"(?<![^\W_])[A-Za-z]{2}[0-9]{2}(?: ?[A-Za-z0-9]){11,30}+(?![^\W_])")
 _GROUPED_PHONE = re.compile(r"\d{2} \d{2} \d{2} \d{2}|\d{3} \d{2} \d{3}|\d{4} \d{4}|(?:\+|00)[1-9][\d .\-]{6,20}")
 _ACCOUNT = re.compile(r"\d{4}[ .]\d{2}[ .]\d{5}")
 _ACCOUNT_WEIGHTS = (5, 4, 3, 2, 7, 6, 5, 4, 3, 2)

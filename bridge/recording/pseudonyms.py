@@ -2,7 +2,8 @@
 
 They are made with HMAC-SHA256, so nobody without the key can make them or try values out. Words become letters without
 a single vowel: no stand-in is a word or a name, and everybody sees what it is. Numbers are permuted among numbers of
-their length, so different ones stay different.
+their length, so different ones stay different (but for a handful of each length that would have
+stayed themselves).
 """
 
 from __future__ import annotations

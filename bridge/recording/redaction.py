@@ -16,6 +16,8 @@ from bridge.recording.words import all_words
 
 LARGEST_BYTES = 16 * 1024 * 1024
 """A request or answer that is larger is not recorded."""
+LARGEST_LOOKED_UP_BYTES = 128 * 1024
+"""Reading more takes too long for a sample: whoever keeps one has an event loop to keep going."""
 _check = msgspec.json.Decoder(msgspec.Raw).decode
 
 
@@ -85,11 +87,18 @@ class Redactor:
         return Redacted(asked.result(), told.result())
 
     def scrub(self, text: str, request: bytes = b"") -> str:
-        """Return a text as a message about `request` may be stored: as answers are recorded."""
+        """Return a text as a message about `request` may be stored: as answers are recorded.
+
+        Of a large request it is not looked up which numbers are harmless: then none of four digits and more stays.
+        """
         numbers = Numbers()
-        if request and not _find_fault(request):
+        if len(request) <= LARGEST_LOOKED_UP_BYTES and not _find_fault(request):
             deque(Rewriting(request.decode(), self._asked).read(numbers), maxlen=0)
         return self._scrubber.tell(text, numbers)
+
+    def scrub_name(self, name: str) -> str:
+        """Return the name of a property as it may be stored: declared ones and plain words stay."""
+        return name if name.lower() in self._told.declared else self._scrubber.name(name)
 
 
 def _is_secret(name: str) -> bool:

@@ -51,7 +51,9 @@ class Rewriting:
                 yield
             first = piece[0]
             if first in "{[":
-                stack.append(name if first == "[" else "{")
+                # of an array's elements each has the array's name, however deep
+                within = name if stack[-1] == "{" else stack[-1]
+                stack.append(within if first == "[" else "{")
                 expects_name = first == "{"
             elif first in "}]":
                 stack.pop()
@@ -62,7 +64,6 @@ class Rewriting:
                 name = self._note_name(piece, numbers)
                 expects_name = False
             elif first == '"' or first in "-0123456789":
-                # of an array's elements each has the array's name
                 self._note_value(piece, stack[-1] if stack[-1] != "{" else name, numbers)
             pieces.append(piece)
 
@@ -72,7 +73,7 @@ class Rewriting:
             if count % SLICE_PIECES == SLICE_PIECES - 1:
                 yield
             name = _decode(self._pieces[place])
-            self._put(place, name, scrubber.name(name, self.fields.declared))
+            self._put(place, name, scrubber.name(name))
         for count, (place, treatment) in enumerate(self._values):
             if count % SLICE_PIECES == SLICE_PIECES - 1:
                 yield
@@ -121,7 +122,7 @@ def _rewrite_number(piece: str, treatment: Treatment, scrubber: Scrubber, number
         return "0"
     found = _NUMBER.fullmatch(piece)
     if found is None:
-        return "null"
+        return "null"  # pragma: no cover - msgspec has seen to it that numbers are numbers
     sign, whole, fraction, exponent = (part or "" for part in found.groups())
     whole = scrubber.treat(treatment, whole, numbers)
     if fraction and treatment in (Treatment.CONCEAL, Treatment.PHONE):

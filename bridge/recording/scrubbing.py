@@ -10,7 +10,7 @@ import re
 import unicodedata
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import date, timedelta
 from functools import lru_cache
 
 import pycountry
@@ -42,6 +42,7 @@ SHORTEST_PERSONAL = 6
 SHORTEST_IN_FIGURES = 8
 _KEPT = 20_000
 _DAY_MS = 86_400_000
+_EPOCH = date(1970, 1, 1)
 _HUMP = re.compile(r"[^\W\d_]+?(?=[A-ZÆØÅ][a-zæøå])|[^\W\d_]+")
 
 
@@ -129,10 +130,8 @@ class Scrubber:
 
         return self._sift(text, keep, lambda day: day in numbers.days or day in DAYS)
 
-    def name(self, name: str, declared: frozenset[str]) -> str:
-        """Return a property's name: as it is when it is declared or of the vocabulary, else with pseudonyms."""
-        if name.lower() in declared:
-            return name
+    def name(self, name: str) -> str:
+        """Return an undeclared property's name: as it is when it is made of words of the vocabulary."""
         humps = [hump for word in re.findall(r"[^\W\d_]+", name) for hump in _HUMP.findall(word)]
         if all(map(self._knows, humps)):
             return GROUP.sub(lambda group: self._sift_group(group[0], _is_common), name)
@@ -202,7 +201,7 @@ class Scrubber:
     def _conceal_iban(self, found: re.Match[str]) -> str:
         """Replace an account number; what is none only looks alike, such as a reference."""
         compact = found[0].replace(" ", "").upper()
-        if not compact.isascii() or int("".join(str(int(sign, 36)) for sign in compact[4:] + compact[:4])) % 97 != 1:
+        if int("".join(str(int(sign, 36)) for sign in compact[4:] + compact[:4])) % 97 != 1:
             return found[0]
         return found[0][:2] + "".join(self._stand_in(part) for part in re.findall(r"[^\W\d_]+|\d+|\s+", found[0][2:]))
 
@@ -251,8 +250,7 @@ class Scrubber:
     def _other_ticks(self, written: str) -> str:
         days, rest = divmod(int(written), _DAY_MS)
         try:
-            day = read_day("1970-01-01")
-            moved = self._pseudonyms.day(day + timedelta(days=days)) - day if day else timedelta()
+            moved = self._pseudonyms.day(_EPOCH + timedelta(days=days)) - _EPOCH
         except OverflowError:
             return written
         return str(moved.days * _DAY_MS + rest)

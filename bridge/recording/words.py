@@ -9,7 +9,7 @@ from __future__ import annotations
 
 OWN = """
 absolute accept accepted accepts account act action actions again already also altogether ambiguous amili amount an
-and another answer answered answers any anything approval approve are array arrays arrived as ascii asked at
+and another answer answered answers any anything approval approve array arrays arrived as ascii asked at
 authenticate authenticated autocollect avviste away back backup base basic batch batches be bearer because before
 being belong belongs bit bits blank blanks body boolean bridge broke broken but by byte bytes call callers came cannot
 carried carries carry case cases change changed character characters charset claim claims clock code coding collection

@@ -7,15 +7,15 @@ host's; they are worded unlike the bridge's, so that a comparison has something 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
+from .legacy_reading import OBJECTNAMES, LegacyBatch, LegacyRow, Row, write_text
 from .script import LegacyBehaviour
 from .wire import EXACT, timestamp
 
-OBJECTNAMES = ("creditor", "invoice", "payment", "action")
 ALL_ACCEPTED, SOME_REFUSED, ALL_REFUSED = 0, 1, 2
 FIRST_CASE_NUMBER, FIRST_SETTLEMENT = 700_001, 1
 NEEDED = {
@@ -24,13 +24,23 @@ NEEDED = {
     "payment": ("amount",),
     "action": ("actiontype",),
 }
-IDENTS = {"invoice": "uniqueSourceInvoiceId", "payment": "uniqueSourcePaymentId"}
+AMOUNTS = {"invoice": "originalinvoiceamount", "payment": "amount"}
+IDENTS = {
+    "creditor": ("idnumber",),
+    "invoice": ("uniquesourceinvoiceid", "invoicenumber"),
+    "payment": ("uniquesourcepaymentid",),
+    "action": (),
+}
+"""What tells that a row was there before: the first of these that it carries. Two payments may well be alike."""
+ONCE = frozenset({"invoice", "payment"})
+CLAIM_NAMES = ("ledgerref", "uniquesourceinvoiceid", "invoicenumber")
+REFERENCES = (*CLAIM_NAMES, "invoiceid")
+LEDGERREFS = ("ledgerref", "uniquesourcepaymentid", "uniquesourceinvoiceid", "invoicenumber", "invoiceid", "idnumber")
+MOST_DIGITS, MOST_DECIMALS = 18, 6
+"""Of an amount. Sums of such amounts are exact, however many there are."""
 
-Row = Mapping[str, Any]
-"""A row with its property names in lower case."""
 
-
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class LegacyCase:
     """One claim at the legacy host."""
 
@@ -38,14 +48,11 @@ class LegacyCase:
     row: Row
     ledgerref: str
     creditor: str
+    original: Decimal
+    """What was claimed."""
     opened_at: float
     paid: Decimal = Decimal(0)
     actions: list[str] = field(default_factory=list)
-
-    @property
-    def original(self) -> Decimal:
-        """What was claimed."""
-        return _read_amount(self.row["originalinvoiceamount"]) or Decimal(0)
 
     @property
     def remaining(self) -> Decimal:
@@ -69,6 +76,8 @@ class LegacyBooks:
     def __init__(self) -> None:
         self.cases: list[LegacyCase] = []
         self.settlements: list[LegacySettlement] = []
+        self.rows: Counter[str] = Counter()
+        """objectname → how many rows were accepted."""
         self.accepted: Counter[tuple[str, str]] = Counter()
         """(objectname, id) → how often a row with it was accepted."""
         self._by_name: dict[str, LegacyCase] = {}
@@ -78,7 +87,7 @@ class LegacyBooks:
         return [
             {"objectname": name, "id": ident, "times": times}
             for (name, ident), times in self.accepted.items()
-            if times > 1 and name in IDENTS
+            if times > 1 and name in ONCE
         ]
 
     def find(self, name: str) -> LegacyCase | None:
@@ -86,70 +95,65 @@ class LegacyBooks:
         return self._by_name.get(name)
 
     def work(
-        self,
-        rows: Sequence[tuple[str, int, Row]],
-        refused: Mapping[int, str],
-        behaviour: LegacyBehaviour,
-        now: float,
+        self, batch: LegacyBatch, refused: Mapping[int, str], behaviour: LegacyBehaviour, now: float
     ) -> dict[str, Any]:
-        """Take a batch's (objectname, objectindex, row)s in order; `refused` says by position what a script refuses."""
-        creditors = [str(row.get("idnumber", "")) for name, _, row in rows if name == "creditor"]
-        creditor = creditors[0] if len(creditors) == 1 else ""
+        """Take a batch's rows in order; `refused` says by position which ones a script refuses, and why."""
+        creditor = _find_creditor(batch)
         errors: list[dict[str, Any]] = []
         responses: list[dict[str, Any]] = []
-        for position, (name, index, row) in enumerate(rows):
-            place = {"objectname": name, "objectindex": index}
-            fault = refused.get(position) or self._take(name, row, creditor, behaviour, now)
-            if fault:
-                errors.append(place | {"message": fault})
+        for position, row in enumerate(batch.rows):
+            place = {"objectname": row.objectname, "objectindex": row.index}
+            fault = refused[position] if position in refused else self._take(row, creditor, behaviour, now)
+            if fault is None:
+                responses.append(place | self._respond(row.fields, behaviour, now))
             else:
-                responses.append(place | self._respond(row, behaviour, now))
+                errors.append(place | {"message": fault})
         code = ALL_ACCEPTED if not errors else SOME_REFUSED if responses else ALL_REFUSED
         return {"statuscode": code, "errors": errors, "responses": responses}
 
-    def _take(self, name: str, row: Row, creditor: str, behaviour: LegacyBehaviour, now: float) -> str:
+    def _take(self, row: LegacyRow, creditor: str, behaviour: LegacyBehaviour, now: float) -> str | None:
         """Enter one row, or say why not."""
-        missing = [needed for needed in NEEDED[name] if row.get(needed.lower()) in (None, "")]
+        name, fields = row.objectname, row.fields
+        missing = next((needed for needed in NEEDED[name] if not write_text(fields.get(needed.lower()))), None)
         if missing:
-            return f"{missing[0]} mangler"
-        ident = str(row.get(IDENTS.get(name, "").lower()) or row.get("invoicenumber") or row.get("idnumber") or "")
-        if name in IDENTS and ident and self.accepted[name, ident] and behaviour.duplicates == "refuse":
+            return f"{missing} mangler"
+        ident = _first(fields, IDENTS[name])
+        if name in ONCE and self.accepted[name, ident] and behaviour.duplicates == "refuse":
             return f"{ident} er allerede registrert"
-        amount = {"invoice": "originalinvoiceamount", "payment": "amount"}.get(name)
-        if amount and _read_amount(row[amount]) is None:
+        amount = _read_amount(fields[AMOUNTS[name]]) if name in AMOUNTS else Decimal(0)
+        if amount is None:
             return "beløpet er ugyldig"
         if name == "invoice":
-            self._open(row, creditor, now)
-        elif name in {"payment", "action"} and (fault := self._book(name, row, now)):
-            return fault
+            self._open(fields, creditor, amount, now)
+        elif name != "creditor" and not self._book(name, fields, amount, now):
+            return "finner ikke saken"
+        self.rows[name] += 1
         if ident:
             self.accepted[name, ident] += 1
-        return ""
+        return None
 
-    def _open(self, row: Row, creditor: str, now: float) -> None:
-        names = [str(row[key]) for key in ("ledgerref", "uniquesourceinvoiceid", "invoicenumber") if row.get(key)]
-        creditor = str(row.get("creditorid") or creditor)
-        case = LegacyCase(FIRST_CASE_NUMBER + len(self.cases), row, names[0], creditor, now)
+    def _open(self, fields: Row, creditor: str, amount: Decimal, now: float) -> None:
+        names = [name for key in CLAIM_NAMES if (name := write_text(fields.get(key)))]
+        creditor = write_text(fields.get("creditorid")) or creditor
+        case = LegacyCase(FIRST_CASE_NUMBER + len(self.cases), fields, names[0], creditor, amount, now)
         self.cases.append(case)
         for name in names:
             self._by_name.setdefault(name, case)
 
-    def _book(self, name: str, row: Row, now: float) -> str:
-        keys = ("ledgerref", "uniquesourceinvoiceid", "invoicenumber", "invoiceid")
-        case = next((found for key in keys if (found := self._by_name.get(str(row.get(key) or "")))), None)
+    def _book(self, name: str, fields: Row, amount: Decimal, now: float) -> bool:
+        """Enter a payment or an action on its claim; tell whether there is one."""
+        case = next((one for key in REFERENCES if (one := self._by_name.get(write_text(fields.get(key))))), None)
         if case is None:
-            return "finner ikke saken"
+            return False
         if name == "action":
-            case.actions.append(str(row["actiontype"]))
-            return ""
-        amount = _read_amount(row["amount"]) or Decimal(0)
-        case.paid = EXACT.add(case.paid, amount)
-        self.settlements.append(LegacySettlement(FIRST_SETTLEMENT + len(self.settlements), case, amount, now))
-        return ""
+            case.actions.append(write_text(fields["actiontype"]))
+        else:
+            case.paid = EXACT.add(case.paid, amount)
+            self.settlements.append(LegacySettlement(FIRST_SETTLEMENT + len(self.settlements), case, amount, now))
+        return True
 
-    def _respond(self, row: Row, behaviour: LegacyBehaviour, now: float) -> dict[str, Any]:
-        keys = ("ledgerref", "uniquesourcepaymentid", "uniquesourceinvoiceid", "invoicenumber", "invoiceid", "idnumber")
-        ledgerref = next((str(row[key]) for key in keys if row.get(key)), "")
+    def _respond(self, fields: Row, behaviour: LegacyBehaviour, now: float) -> dict[str, Any]:
+        ledgerref = _first(fields, LEDGERREFS)
         answer: dict[str, Any] = {"ledgerref": ledgerref, "status_statuscode": behaviour.accepted_text}
         case = self._by_name.get(ledgerref)
         if "caseNumber" in behaviour.extra_fields and case is not None:
@@ -160,13 +164,22 @@ class LegacyBooks:
 
     def describe(self) -> dict[str, Any]:
         """Return what GET /sandbox/legacy shows."""
-        counts = Counter(name for name, _ in self.accepted.elements())
         return {
             "cases": len(self.cases),
             "settlements": len(self.settlements),
-            "accepted": {name: counts[name] for name in OBJECTNAMES},
+            "accepted": {name: self.rows[name] for name in OBJECTNAMES},
             "doubled": self.doubled(),
         }
+
+
+def _find_creditor(batch: LegacyBatch) -> str:
+    """Return whose rows those are that do not say it: the only creditor row's."""
+    creditors = [write_text(row.fields.get("idnumber")) for row in batch.rows if row.objectname == "creditor"]
+    return creditors[0] if len(creditors) == 1 else ""
+
+
+def _first(fields: Row, keys: tuple[str, ...]) -> str:
+    return next((text for key in keys if (text := write_text(fields.get(key)))), "")
 
 
 def _read_amount(value: Any) -> Decimal | None:
@@ -175,4 +188,6 @@ def _read_amount(value: Any) -> Decimal | None:
         amount = Decimal(str(value).replace(" ", "").replace("\xa0", "").replace(",", "."))
     except InvalidOperation:
         return None
-    return amount if amount.is_finite() else None
+    exponent = amount.as_tuple().exponent
+    is_sane = isinstance(exponent, int) and amount.adjusted() < MOST_DIGITS and exponent >= -MOST_DECIMALS
+    return amount if is_sane else None

@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 import hashlib
-import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from aiohttp import web
 
 from .answers import Dropped, Refused, break_connection, respond
 from .faults import Strikes
-from .legacy_books import OBJECTNAMES, LegacyCase, LegacySettlement, Row
+from .legacy_books import LegacyCase, LegacySettlement
+from .legacy_reading import LegacyBatch, Row, UnreadableError, read_batch, read_body, write_text
 from .operations import LEGACY_BATCH, LEGACY_READ
-from .play import play
+from .play import Produce, play
 from .request_log import Exchange
 from .script import Refuse
 from .stand_in import StandIn
-from .wire import NotJsonError, canonical, decode, timestamp
+from .wire import canonical, timestamp
 
 CHALLENGE = {"WWW-Authenticate": 'Basic realm="AutoCollect"'}
+UNREADABLE = {"title": "One or more validation errors occurred.", "status": 400}
+NUMBER_DIGITS = 18
 
 
 def legacy_routes(stand_in: StandIn) -> list[web.RouteDef]:
@@ -52,34 +54,30 @@ class LegacyHost:
         exchange = self._note(request, LEGACY_BATCH)
         if refusal := _challenge(request):
             return _close(exchange, refusal)
-        body = await _read_body(request)
-        self._stand_in.log.keep_body(exchange, body)
         try:
-            document = decode(body)
-            written = [row for _, _, row in _rows_of({name.lower(): value for name, value in document.items()})]
-            batch = _lower(document)
-            rows = list(_rows_of(batch))
-        except (NotJsonError, TypeError, AttributeError):
-            return _close(exchange, respond(400, {"title": "One or more validation errors occurred.", "status": 400}))
-        exchange.rows = len(rows)
-        strikes = self._draw(exchange, written)
+            body = await read_body(request)
+            self._stand_in.log.keep_body(exchange, body)
+            batch = read_batch(body)
+        except UnreadableError:
+            return _close(exchange, respond(400, UNREADABLE))
+        exchange.rows = len(batch.rows)
+        strikes = self._draw(exchange, [row.written for row in batch.rows])
+        sender = _query(request).get("senderid", "")
 
         def answer() -> web.Response:
-            return respond(200, self._work(request, batch, rows, strikes))
+            return respond(200, self._work(sender, batch, strikes))
 
         return await self._play(request, exchange, strikes, answer)
 
-    def _work(
-        self, request: web.Request, batch: Row, rows: list[tuple[str, int, Row]], strikes: Strikes
-    ) -> dict[str, Any]:
+    def _work(self, sender: str, batch: LegacyBatch, strikes: Strikes) -> dict[str, Any]:
         stand_in, behaviour = self._stand_in, self._stand_in.behaviour.legacy
-        batchid = str(batch.get("batchid") or "")
-        key = (_query(request).get("senderid", ""), batchid, hashlib.sha256(canonical(batch)).hexdigest())
-        if behaviour.resends == "repeat" and batchid and key in stand_in.legacy_answers:
+        key = (sender, batch.batchid, hashlib.sha256(canonical(batch.fields)).hexdigest())
+        if behaviour.resends == "repeat" and key in stand_in.legacy_answers:
             return stand_in.legacy_answers[key]
         refused = {row: fault.text for fault, struck in strikes.of(Refuse) for row in struck}
-        reply = stand_in.legacy_books.work(rows, refused, behaviour, stand_in.now())
-        stand_in.legacy_answers[key] = reply
+        reply = stand_in.legacy_books.work(batch, refused, behaviour, stand_in.now())
+        if batch.batchid:
+            stand_in.legacy_answers[key] = reply
         return reply
 
     async def get_batch(self, request: web.Request) -> web.StreamResponse:
@@ -95,11 +93,10 @@ class LegacyHost:
         return await self._play(request, exchange, self._draw(exchange, []), answer)
 
     def _read(self, query: Mapping[str, str]) -> dict[str, Any]:
-        books = self._stand_in.legacy_books
-        wanted, ledgerref = query.get("creditorid", ""), query.get("ledgerref", "")
-        last = int(query["lastsettlementid"]) if query.get("lastsettlementid", "").isdigit() else 0
-        cases = [one for one in books.cases if wanted in {"", one.creditor} and ledgerref in {"", one.ledgerref}]
-        settled = [one for one in books.settlements if one.number > last and one.case in cases]
+        books, last = self._stand_in.legacy_books, _read_number(query.get("lastsettlementid", ""))
+        cases = [one for one in books.cases if _is_meant(one, query)]
+        numbers = {one.number for one in cases}
+        settled = [one for one in books.settlements if one.number > last and one.case.number in numbers]
         return {
             "batchid": None,
             "offline": False,
@@ -113,13 +110,13 @@ class LegacyHost:
         self._stand_in.log.append(exchange)
         return exchange
 
-    def _draw(self, exchange: Exchange, rows: list[Row]) -> Strikes:
+    def _draw(self, exchange: Exchange, rows: Sequence[Row]) -> Strikes:
         strikes = self._stand_in.deck.draw(exchange.operation, rows)
         exchange.faults = strikes.names
         return strikes
 
     async def _play(
-        self, request: web.Request, exchange: Exchange, strikes: Strikes, answer: Any
+        self, request: web.Request, exchange: Exchange, strikes: Strikes, answer: Produce
     ) -> web.StreamResponse:
         try:
             return _close(exchange, await play(self._stand_in, strikes, answer))
@@ -143,31 +140,22 @@ def _challenge(request: web.Request) -> web.Response | None:
     return None if request.headers.get("Authorization") else web.Response(status=401, headers=CHALLENGE)
 
 
-async def _read_body(request: web.Request) -> bytes:
-    """Return the body as UTF-8; aiohttp inflates it, old ERPs send other charsets."""
-    body = (await request.read()).removeprefix(b"\xef\xbb\xbf")
-    try:
-        return body.decode(request.charset or "utf-8").encode()
-    except (LookupError, UnicodeDecodeError, zlib.error):
-        return b""
-
-
-def _lower(value: Any) -> Any:
-    """Return a value with every property name in lower case."""
-    if isinstance(value, dict):
-        return {name.lower(): _lower(inner) for name, inner in value.items()}
-    return [_lower(inner) for inner in value] if isinstance(value, list) else value
-
-
-def _rows_of(batch: Any) -> Iterator[tuple[str, int, Row]]:
-    for name in OBJECTNAMES:
-        for index, row in enumerate(batch.get(name) or []):
-            row.keys()  # a row that is no object makes the whole batch unreadable
-            yield name, index, row
-
-
 def _query(request: web.Request) -> dict[str, str]:
     return {name.lower(): value for name, value in request.query.items()}
+
+
+def _read_number(text: str) -> int:
+    return int(text) if text.isdecimal() and len(text) <= NUMBER_DIGITS else 0
+
+
+def _is_meant(case: LegacyCase, query: Mapping[str, str]) -> bool:
+    """Tell whether a claim fits what was asked for; a parameter that is empty asks for nothing."""
+    known = {
+        "creditorid": case.creditor,
+        "ledgerref": case.ledgerref,
+        "customerref": write_text(case.row.get("customerref")),
+    }
+    return all(query.get(name, "") in {"", value} for name, value in known.items())
 
 
 def _render_case(case: LegacyCase) -> dict[str, Any]:

@@ -31,6 +31,13 @@ accepted; only its visibility waits for the batch to finish.
 Stricter than the vendor may be: unknown fields, null, numbers as text, dates without offset and unknown
 query parameters are refused.
 
+The legacy host it also stands in for (POST and GET /webapi/api/Batch, Attachment and Ping, on the same port) is
+assumed in all of it but the shape of the published answer: what it needs of a row and in which words it
+refuses one, status codes, which row it holds to be there already, what it answers to a batch that comes
+again, every field of its claims and settlements. It takes any credentials, keeps no files, and answers only
+when a batch is worked to its end. It is there so that a cutover can be tried, not to show what the real one
+does; config/sandbox/legacy.toml has it say more than is published.
+
 The seed: with equal seed, script, clock and order of requests, two runs give equal ids, case numbers,
 tokens, faults and answers. Not equal between runs: times (unless the clock is given), the order in which
 concurrent requests arrive and what follows from it, ids the caller makes, and the order in which webhooks

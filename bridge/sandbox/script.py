@@ -29,7 +29,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from .operations import LISTS, operations_named
+from .operations import GROUPS, LISTS, operations_named
 
 Seconds = Annotated[float, Field(ge=0, le=86_400)]
 Share = Annotated[float, Field(gt=0, le=1)]
@@ -146,6 +146,16 @@ class _Fault(_Strict):
         return bool(self.where or self.rows)
 
 
+class _ModernFault(_Fault):
+    """A fault that only the modern API can play."""
+
+    @model_validator(mode="after")
+    def _check_side(self) -> Self:
+        if self.operations & GROUPS["legacy"]:
+            raise ValueError("operation: the legacy host plays only refuse, fail, reset, slow and garbage")
+        return self
+
+
 class Refuse(_Fault):
     """Matching rows end in failed[]; the rest of the call goes through."""
 
@@ -199,20 +209,20 @@ class Garbage(_Fault):
     """Instead of accepting the call, or after it."""
 
 
-class Unmention(_Fault):
+class Unmention(_ModernFault):
     """The batch's result does not mention matching rows, though they were processed."""
 
     kind: Literal["unmention"]
     share: Share = 1.0
 
 
-class Reorder(_Fault):
+class Reorder(_ModernFault):
     """The batch's result lists its rows in another order."""
 
     kind: Literal["reorder"]
 
 
-class Finish(_Fault):
+class Finish(_ModernFault):
     """These batches finish at their own pace instead of the behaviour's."""
 
     kind: Literal["finish"]
@@ -220,14 +230,14 @@ class Finish(_Fault):
     after_seconds: Seconds | None = None
 
 
-class Lag(_Fault):
+class Lag(_ModernFault):
     """What these calls bring appears in lists only later."""
 
     kind: Literal["lag"]
     seconds: Seconds
 
 
-class Webhook(_Fault):
+class Webhook(_ModernFault):
     """The webhooks of these batches are lost, late, or sent several times."""
 
     kind: Literal["webhook"]
@@ -236,7 +246,7 @@ class Webhook(_Fault):
     copies: Annotated[int, Field(ge=1, le=100)] = 1
 
 
-class Circle(_Fault):
+class Circle(_ModernFault):
     """A page of a list names itself as the next one, so that the list never ends."""
 
     kind: Literal["circle"]
@@ -256,11 +266,9 @@ class Script(_Strict):
 
     def extended_by(self, other: Script) -> Script:
         """Return this script with the other's faults behind its own, and the behaviour the other states."""
-        stated = other.behaviour.model_dump(exclude_unset=True)
-        return Script(
-            behaviour=Behaviour(**self.behaviour.model_dump(exclude_unset=True) | stated),
-            fault=self.fault + other.fault,
-        )
+        own, stated = (script.behaviour.model_dump(exclude_unset=True) for script in (self, other))
+        legacy = {"legacy": own.get("legacy", {}) | stated.get("legacy", {})}
+        return Script(behaviour=Behaviour(**own | stated | legacy), fault=self.fault + other.fault)
 
 
 def read_script(document: Any, *, source: str) -> Script:

@@ -152,3 +152,5 @@ async def _answer_in_json(request: web.Request, handler: Handler) -> web.StreamR
         error = {"summary": {"status": "ERROR"}, "errors": [{"message": refusal.reason}]}
         allow = {"Allow": refusal.headers["Allow"]} if "Allow" in refusal.headers else None
         return respond(refusal.status, error, allow)
+    except web.RequestPayloadError:
+        return respond(400, {"summary": {"status": "ERROR"}, "errors": [{"message": "the body cannot be inflated"}]})

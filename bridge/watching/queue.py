@@ -5,17 +5,15 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
+from typing import Any
 
 from bridge.exchanges import Exchange
 from bridge.logs import Event, get_log
+from bridge.watching.pace import Pace, Sleep
 
 log = get_log()
-
-SHARE = 0.25
-"""Which part of the time may be spent on looking: callers wait on the same core."""
-LONGEST_REST_SECONDS = 0.25
 
 
 class WatchQueue:
@@ -23,21 +21,20 @@ class WatchQueue:
 
     def __init__(
         self,
-        look: Callable[[Exchange], Awaitable[None]],
+        look: Callable[[Exchange], Coroutine[Any, Any, None]],
         *,
         most: int,
         most_bytes: int,
         leave_out: Callable[[Exchange], None],
         timer: Callable[[], float] = time.perf_counter,
-        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        sleep: Sleep = asyncio.sleep,
     ) -> None:
         """`leave_out` is told of what there was no room for."""
         self._look = look
         self._most = most
         self._most_bytes = most_bytes
         self._leave_out = leave_out
-        self._timer = timer
-        self._sleep = sleep
+        self._pace = Pace(timer, sleep)
         self._waiting: deque[Exchange] = deque()
         self._held_bytes = 0
         self._more = asyncio.Event()
@@ -57,26 +54,30 @@ class WatchQueue:
             await self._more.wait()
             self._more.clear()
             while self._waiting:
-                began = self._timer()
-                await self._take(self._waiting.popleft())
-                await self._sleep(min((self._timer() - began) * (1 / SHARE - 1), LONGEST_REST_SECONDS))
+                await self._take(self._waiting.popleft(), self._pace.keep)
+                await self._pace.rest()
 
     async def finish(self, seconds: float) -> None:
         """Look at what is still waiting, without rest, for so long at most; `run` must have ended."""
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 while self._waiting:
-                    await self._take(self._waiting.popleft())
+                    await self._take(self._waiting.popleft(), _at_once)
         while self._waiting:
             self._leave_out(self._waiting.popleft())
 
-    async def _take(self, exchange: Exchange) -> None:
+    async def _take(self, exchange: Exchange, work: Callable[[Coroutine[Any, Any, None]], Awaitable[None]]) -> None:
         try:
-            await self._look(exchange)
+            await work(self._look(exchange))
         except asyncio.CancelledError:
             self._leave_out(exchange)
             raise
         except Exception:
             log.exception(Event.UNEXPECTED, sender=exchange.sender)
+            self._leave_out(exchange)
         finally:
             self._held_bytes -= exchange.size
+
+
+async def _at_once(look: Coroutine[Any, Any, None]) -> None:
+    await look

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 
 from bridge.exchanges import Exchange
 from bridge.recording import Recorder, Redactor, make_line
+from bridge.watching.pace import in_slices
 
 
 class PenAndKey:
@@ -21,18 +21,15 @@ class PenAndKey:
         """Return a piece of the answer to a request (UTF-8 JSON) with pseudonyms for what may be personal."""
         return self._redactor.scrub(text, request)
 
+    def scrub_name(self, name: str) -> str:
+        """Return the name of a member of an answer in the same way: it may be anything."""
+        return self._redactor.scrub_name(name)
+
     async def record(self, exchange: Exchange, organizations: tuple[str, ...], request: bytes, reply: bytes) -> None:
         """Have a decoded exchange written down, redacted in slices that give the event loop back."""
         if self._recorder is None:
             return
-        steps = self._redactor.steps(request, exchange.status, reply)
-        while True:
-            try:
-                next(steps)
-            except StopIteration as end:
-                redacted = end.value
-                break
-            await asyncio.sleep(0)
+        redacted = await in_slices(self._redactor.steps(request, exchange.status, reply))
         line = make_line(
             redacted,
             id=self._new_id(),

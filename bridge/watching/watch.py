@@ -7,35 +7,34 @@ another bridge with an address, organizations and credentials of its own.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from typing import Protocol
 
 from bridge.batch import Address, Verdict
-from bridge.comparing import Answer, Judge, compare, learn_noise
-from bridge.errors import BridgeError, CallerError
+from bridge.comparing import Answer, Judge, compare_by_steps, learn_by_steps
+from bridge.errors import BridgeError
 from bridge.exchanges import Exchange
-from bridge.intake import Desk, fingerprint
+from bridge.intake import fingerprint
 from bridge.journal import Change
-from bridge.legacy.body import Envelope, split
-from bridge.logs import Event, get_log
 from bridge.modes import Mode, Switch
 from bridge.notes import Notes
 from bridge.observing import Observatory, Topic
-from bridge.placing import NOBODY, Placer, Spot
+from bridge.placing import Placer
 from bridge.plan import Names
 from bridge.predicting import Prediction, predict
-from bridge.senders import Sender
-from bridge.watching.decoding import decode
-from bridge.watching.exercise import Part, Trail
+from bridge.watching.asking import Questions, Target
+from bridge.watching.exercise import Part
 from bridge.watching.memory import Answers, ShadowClaims
+from bridge.watching.noise import Books, Noise
+from bridge.watching.pace import in_slices
+from bridge.watching.paths import Paths
 from bridge.watching.reporting import Reporter, Seen
+from bridge.watching.sight import Desks, Sight, make_readable
 
-log = get_log()
-
-MOST_PENDING = 8
-"""How many batches may wait for the shadow target at a time; while it hangs, what comes is left out."""
+SLICE_ROWS = 200
+"""Rows whose claims are remembered before the event loop gets a turn."""
 
 
 class Switches(Protocol):
@@ -46,23 +45,15 @@ class Switches(Protocol):
         ...
 
 
-class Target(Protocol):
-    """A modern system that is not the production one, and a bridge to it."""
-
-    async def answer(self, sender: str, body: bytes) -> Answer | None:
-        """Have a batch worked for real there; None when there is no answer in time."""
-        ...
-
-    def serves(self, organization: str) -> bool:
-        """Tell whether an organization has a stand-in there."""
-        ...
-
-
 class Scribe(Protocol):
     """Who replaces personal data, and writes recordings."""
 
     def scrub(self, text: str, request: bytes) -> str:
         """Return a piece of the answer to a request with pseudonyms for personal data."""
+        ...
+
+    def scrub_name(self, name: str) -> str:
+        """Return the name of a member of an answer in the same way."""
         ...
 
     async def record(self, exchange: Exchange, organizations: tuple[str, ...], request: bytes, reply: bytes) -> None:
@@ -79,18 +70,6 @@ class Keep(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Desks:
-    """Where batches are read while they are watched."""
-
-    by_profile: Mapping[str, Desk]
-    trail: Trail
-    """What these desks leave."""
-    find_sender: Callable[[str], Sender | None]
-    most_bytes: int
-    """How large a body may be."""
-
-
-@dataclass(frozen=True, slots=True)
 class Terms:
     """By what differences are judged."""
 
@@ -98,30 +77,6 @@ class Terms:
     origins: Mapping[str, Callable[[str, str, str], str]]
     """By profile: what made the bridge say so."""
     today: Callable[[], date]
-
-
-@dataclass(frozen=True, slots=True)
-class _Sight:
-    """One exchange, readable."""
-
-    exchange: Exchange
-    sender: Sender
-    desk: Desk
-    request: bytes
-    reply: bytes
-    envelope: Envelope
-    spots: Mapping[Address, Spot]
-
-    @property
-    def shadowed(self) -> dict[Address, str]:
-        """Return the rows to be compared, with their organizations.
-
-        A row that nobody can place belongs to the sender's organization where it has just one: its creditor is not
-        onboarded yet, and the bridge would refuse what the legacy host may take.
-        """
-        only = self.sender.organizations[0] if len(self.sender.organizations) == 1 else NOBODY
-        rows = {address: spot.organization or only for address, spot in self.spots.items() if spot.mode is Mode.SHADOW}
-        return {address: organization for address, organization in rows.items() if organization}
 
 
 class Watcher:
@@ -146,117 +101,89 @@ class Watcher:
         self._switches = switches
         self._terms = terms
         self._observatory = observatory
-        self._reporter = Reporter(observatory)
+        self._paths = Paths(scribe.scrub_name, plain=_declared(terms.judge.rules.undocumented))
+        self._reporter = Reporter(observatory, self._paths)
         self._claims = claims
         self._scribe = scribe
         self._keep = keep
-        self._target = target
+        self._questions = Questions(target) if target is not None else None
         self._notes = Notes(clock)
         self._answers = Answers()
-        self._noise: set[tuple[str, str]] = set()
-        self._pending: set[asyncio.Task[None]] = set()
+        self._noise = Noise(observatory, self._paths.tell)
 
     # --- looking ---------------------------------------------------------------------------------------------------
 
+    def wants(self, exchange: Exchange) -> bool:
+        """Tell whether an exchange may be worth a look."""
+        switches = map(self._switches.current, self._organizations_of(exchange))
+        return any(switch.recording or Mode.SHADOW in switch.modes for switch in switches)
+
     async def look(self, exchange: Exchange) -> None:
         """Record an exchange, and compare it, as the modes of its organizations want it."""
-        sight = await self._read(exchange)
+        sight = await make_readable(exchange, self._desks, self._placer)
         if sight is None:
             self.count(exchange, "unreadable")
             return
-        organizations = {spot.organization for spot in sight.spots.values()} - {NOBODY}
-        if any(self._switches.current(one).recording for one in organizations):
-            await self._scribe.record(exchange, tuple(sorted(organizations)), sight.request, sight.reply)
+        if any(self._switches.current(one).recording for one in sight.organizations):
+            await asyncio.sleep(0)
+            await self._scribe.record(exchange, sight.organizations, sight.request, sight.reply)
         if sight.shadowed:
+            await asyncio.sleep(0)
             await self._shadow(sight)
 
     def count(self, exchange: Exchange, what: str) -> None:
         """Count an exchange that is not compared, for every shadowed organization of its sender."""
-        sender = self._desks.find_sender(exchange.sender)
-        for organization in sender.organizations if sender is not None else ():
+        for organization in self._organizations_of(exchange):
             if Mode.SHADOW in self._switches.current(organization).modes:
                 self._observatory.see(organization, Topic.PAIR, (what,))
 
+    async def recall(self, books: Books, organizations: Iterable[str]) -> bool:
+        """Remember what was learnt before, and by other replicas; tell whether it could be read."""
+        return await self._noise.recall(books, organizations)
+
     async def close(self) -> None:
         """Wait for nobody any more."""
-        for task in self._pending:
-            task.cancel()
-        await asyncio.gather(*self._pending, return_exceptions=True)
+        if self._questions is not None:
+            await self._questions.close()
 
-    async def _read(self, exchange: Exchange) -> _Sight | None:
+    def _organizations_of(self, exchange: Exchange) -> Sequence[str]:
         sender = self._desks.find_sender(exchange.sender)
-        desk = self._desks.by_profile.get(exchange.profile)
-        if sender is None or desk is None:
-            return None
-        try:
-            request = await decode(exchange.request, self._desks.most_bytes)
-            envelope = split(request)
-        except CallerError:
-            return None
-        try:
-            reply = await decode(exchange.reply, self._desks.most_bytes)
-        except CallerError:  # an error page, as a proxy on the way may answer: compared as what it is
-            reply = exchange.reply.body
-        spots = await self._placer.survey(envelope, sender, desk)
-        return _Sight(exchange, sender, desk, request, reply, envelope, spots)
+        return sender.organizations if sender is not None else ()
 
     # --- comparing -------------------------------------------------------------------------------------------------
 
-    async def _shadow(self, sight: _Sight) -> None:
+    async def _shadow(self, sight: Sight) -> None:
         legacy = Answer(sight.exchange.status, sight.reply)
-        self._learn_noise(sight, legacy, await fingerprint(sight.envelope))
+        content = await fingerprint(sight.envelope)
+        await self._learn_noise(sight, legacy, content)
+        await asyncio.sleep(0)
         self._desks.trail.take()
-        prediction = await predict(sight.desk, sight.sender, sight.envelope, self._claims.knows)
+        prediction = await predict(sight.desk, sight.sender, sight.envelope, self._claims.knows, content)
         used = self._desks.trail.take()
+        await asyncio.sleep(0)
         await self._keep_notes(sight, prediction)
-        if self._target is not None and all(map(self._target.serves, sight.shadowed.values())):
-            self._ask_target(self._target, sight, legacy, prediction, used)
+        if self._questions is not None and self._questions.serves(set(sight.shadowed.values())):
+            self._questions.ask(
+                sight,
+                lambda answer: self._compare(sight, legacy, answer, prediction, used, frozenset()),
+                lambda: self.count(sight.exchange, "left_out"),
+            )
         else:
-            self._compare(sight, legacy, Answer(200, prediction.reply), prediction, used, prediction.unsure)
-        for row in prediction.intake.planned:
-            if prediction.outcomes[row.address].verdict is Verdict.ACCEPTED:
-                self._claims.remember(row.organization, _names_of(row.keys, row.unique_id))
+            await self._compare(sight, legacy, Answer(200, prediction.reply), prediction, used, prediction.unsure)
+        await self._remember_claims(prediction)
 
-    def _learn_noise(self, sight: _Sight, legacy: Answer, content: str) -> None:
+    async def _learn_noise(self, sight: Sight, legacy: Answer, content: str) -> None:
         before = self._answers.exchange(sight.sender.id, content, legacy.status, legacy.body)
         if before is None:
             return
-        for address, path in learn_noise(Answer(*before), legacy):
+        for address, path in await in_slices(learn_by_steps(Answer(*before), legacy)):
             owners = {sight.shadowed.get(address, "")} if address else set(sight.shadowed.values())
             for organization in owners - {""}:
-                self._noise.add((organization, path))
-                self._observatory.see(organization, Topic.NOISE, (path,))
+                self._noise.learn(organization, path)
 
-    def _ask_target(
+    async def _compare(
         self,
-        target: Target,
-        sight: _Sight,
-        legacy: Answer,
-        prediction: Prediction,
-        used: Mapping[Part, int],
-    ) -> None:
-        if len(self._pending) >= MOST_PENDING:
-            self.count(sight.exchange, "left_out")
-            return
-
-        async def ask() -> None:
-            try:
-                answer = await target.answer(sight.sender.id, sight.request)
-            except BridgeError as reason:
-                log.warning(Event.SHADOW_FAILED, sender=sight.sender.id, why=type(reason).__name__)
-                answer = None
-            if answer is None:
-                self.count(sight.exchange, "left_out")
-            else:
-                self._compare(sight, legacy, answer, prediction, used, frozenset())
-
-        task = asyncio.create_task(ask())
-        self._pending.add(task)
-        task.add_done_callback(self._pending.discard)
-
-    def _compare(
-        self,
-        sight: _Sight,
+        sight: Sight,
         legacy: Answer,
         bridge: Answer,
         prediction: Prediction,
@@ -264,7 +191,8 @@ class Watcher:
         unsure: frozenset[Address],
     ) -> None:
         shadowed = sight.shadowed
-        only = next(iter(shadowed.values())) if len(set(shadowed.values())) == 1 else ""
+        owners = set(shadowed.values())
+        only = next(iter(owners)) if len(owners) == 1 else ""
         judge = replace(
             self._terms.judge,
             origin=self._terms.origins[sight.exchange.profile],
@@ -273,11 +201,18 @@ class Watcher:
             unsure=unsure,
             noise=self._noise,
         )
-        comparison = compare(legacy, bridge, judge)
+        comparison = await in_slices(compare_by_steps(legacy, bridge, judge))
         seen = Seen(sight.sender.id, sight.exchange.profile, sight.exchange.at, shadowed, comparison, prediction, used)
-        self._reporter.report(seen, lambda text: self._scribe.scrub(text, sight.request))
+        await self._reporter.report(seen, lambda text, address: self._scribe.scrub(text, sight.context_of(address)))
 
-    async def _keep_notes(self, sight: _Sight, prediction: Prediction) -> None:
+    async def _remember_claims(self, prediction: Prediction) -> None:
+        for count, row in enumerate(prediction.intake.planned, 1):
+            if prediction.outcomes[row.address].verdict is Verdict.ACCEPTED:
+                self._claims.remember(row.organization, _names_of(row.keys, row.unique_id))
+            if count % SLICE_ROWS == 0:
+                await asyncio.sleep(0)
+
+    async def _keep_notes(self, sight: Sight, prediction: Prediction) -> None:
         """Keep what a batch mentions, as if the bridge had taken it; what cannot be kept now is no loss."""
         notes = self._notes.take(sight.sender.id, sight.exchange.at, prediction.intake)
         if not notes:
@@ -291,3 +226,8 @@ class Watcher:
 
 def _names_of(keys: Names, unique_id: str) -> Names:
     return (*keys, ("uniqueSourceInvoiceId", unique_id)) if keys and unique_id else keys
+
+
+def _declared(paths: Iterable[str]) -> set[str]:
+    """Return the names in paths that the rules file declares."""
+    return {name.rstrip("[]") for path in paths for name in path.split(".")}

@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 from rich.console import Console
 
-from tests.benchmarks import announcing, pending, processes, reading, replicas, survival, translation, xref
+from tests.benchmarks import announcing, comparing, pending, processes, reading, replicas, survival, translation, xref
 from tests.benchmarks.figures import Figure, as_document, show
 
 SUITES: dict[str, Callable[[], Iterable[Figure]]] = {
@@ -29,6 +29,7 @@ SUITES: dict[str, Callable[[], Iterable[Figure]]] = {
     "pending": pending.measure,
     "xref": xref.measure,
     "reading": reading.measure,
+    "comparing": comparing.measure,
 }
 
 

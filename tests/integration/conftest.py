@@ -41,7 +41,7 @@ max_reading_mb = {max_reading_mb}
 max_body_mb = 4
 
 [storage]
-url = "sqlite:///{folder}/bridge.db"
+url = "{storage}"
 
 [modern]
 base_url = "{base_url}"
@@ -231,7 +231,8 @@ def open_world(tmp_path: Path) -> Open:
             modern = sandbox
             if modern is None:
                 modern = await stack.enter_async_context(running(SandboxOptions(port=0)))
-            values = DEFAULTS | {"mappings": ROOT / "mappings"} | settings | {"folder": tmp_path}
+            places = {"mappings": ROOT / "mappings", "storage": f"sqlite:///{tmp_path}/bridge.db"}
+            values = DEFAULTS | places | settings
             config = tmp_path / "bridge.toml"
             config.write_text(CONFIG.format(base_url=modern.base_url, token_url=modern.token_url, **values))
             bridge = await stack.enter_async_context(open_bridge(load_settings(config, {}), environment))

@@ -1,8 +1,8 @@
 """The rule of durability, section 2, over many small batches in virtual time: nothing doubled, nothing lost.
 
 Workshop, worker, submitter, reconciler, delivery and the SQL of the SQLite journal are the real ones. The modern API
-takes whatever comes, twice if need be, loses answers, accepts late, lists late; the legacy host, which decides some rows
-of some batches, does as much, and lists nothing; the process dies at any step.
+takes whatever comes, twice if need be, loses answers, accepts late, lists late; the legacy host, which decides some
+rows of some batches, does as much, and lists nothing; the process dies at any step.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ DESK: Any = SimpleNamespace(
             "invoice": SimpleNamespace(operations={INVOICES.name: INVOICES}),
             "payment": SimpleNamespace(operations={PAYMENTS.name: PAYMENTS, CORRECTIONS.name: CORRECTIONS}),
         },
-    )
+    ),
 )
 CROWD = 25
 """How many batches are open in one process."""
@@ -254,12 +254,12 @@ class Host:
         return Unknown("no answer")
 
     def _accept(self, rows: dict[str, Any]) -> HostAnswer:
-        placed = [(name, index, row) for name in ("invoice", "payment") for index, row in enumerate(rows[name])]
-        self.accepted.update(row["mark"] for _, _, row in placed if row["kind"] == "good")
+        placed = [(_line(name, at), row) for name in ("invoice", "payment") for at, row in enumerate(rows[name])]
+        self.accepted.update(row["mark"] for _, row in placed if row["kind"] == "good")
         answer = {
             "StatusCode": 1,
-            "Errors": [_line(*place) | {"message": "bad"} for *place, row in placed if row["kind"] != "good"],
-            "Responses": [_line(*place) | {"ledgerref": "x"} for *place, row in placed if row["kind"] == "good"],
+            "Errors": [line | {"message": "bad"} for line, row in placed if row["kind"] != "good"],
+            "Responses": [line | {"ledgerref": "x"} for line, row in placed if row["kind"] == "good"],
         }
         return Replied(200, msgspec.json.encode(answer))
 
@@ -444,12 +444,14 @@ class Simulation:
         references = References(journal, modern, _access, settle_seconds=self.settle_seconds, clock=loop.time)
         keyring: Any = KEYRING
         settings: dict[str, Any] = {"retry_seconds": 86_400, "clock": now, "new_id": self.new_id, "chance": self.chance}
-        delivery = self.delivery(patient, journal, dispatch.traffic, keyring, **settings)
+        delivery = self.delivery(patient, journal, dispatch.traffic, keyring, gates.of("the legacy host"), **settings)
         worker = Worker(patient, submitter, Completer(references, Expecting(journal)), delivery, max_rows_per_call=50)
         limits = Limits(10**6, 10**6, 10**6)
         lobby = Lobby(clock=now)
         desks = {"profile": DESK}
-        return Workshop(desks, journal, patient, worker, lobby, observer=NOBODY, scorer=NOBODY, limits=limits, clock=now)
+        return Workshop(
+            desks, journal, patient, worker, lobby, observer=NOBODY, scorer=NOBODY, limits=limits, clock=now
+        )
 
     async def run(self, names: Sequence[str]) -> None:
         """Have every batch taken and brought to its end, in as many lives as it takes."""
@@ -547,8 +549,9 @@ def compose_rows(chance: random.Random, name: str) -> Intake:
         if chance.random() < 0.6:
             operation = chance.choice([PAYMENTS, PAYMENTS, CORRECTIONS])
             _plan(intake, Address("payment", len(intake.rows) - index - 1), operation, name, kind, about=about)
-    for index in range(index + 1, index + 1 + chance.choice([0, 0, 1, 1, 5]) * (chance.random() < 0.6)):
-        address = Address("invoice", index)
+    invoices = index + 1
+    for more in range(chance.choice([0, 0, 1, 1, 5]) * (chance.random() < 0.6)):
+        address = Address("invoice", invoices + more)
         item = {"mark": f"{name}-legacy-{address}", "kind": chance.choice(["good", "good", "good", "bad"])}
         intake.relay(PlannedRow(address, "other org", LEGACY, msgspec.json.encode(item)), "", ())
     intake.rows.sort(key=lambda row: row.address)

@@ -23,6 +23,10 @@ LEGACY, SHADOW, MODERN = Mode.LEGACY, Mode.SHADOW, Mode.MODERN
 ALLOWED = Allowance(refused_percent=5, different_percent=2, p95_seconds=30, errors=3)
 
 
+def budgets(**values: float) -> Budgets:
+    return Budgets.model_validate(values)
+
+
 def figures(seconds: float = 900, **more: Any) -> Figures:
     return Figures(seconds, **more)
 
@@ -32,18 +36,18 @@ def figures(seconds: float = 900, **more: Any) -> Figures:
 
 def test_without_budgets_there_is_no_limit() -> None:
     """A window and a smallest number of rows are no limits by themselves."""
-    assert not allow(Budgets(window_minutes=5, min_rows=1), None).any
-    assert not allow(Budgets(), Budgets()).any
-    assert judge(figures(rows={"refused": 1000}, errors=1000, batches={3600.0: 1000}), allow(Budgets(), None)) == ""
+    assert not allow(budgets(window_minutes=5, min_rows=1), None).any
+    assert not allow(budgets(), budgets()).any
+    assert judge(figures(rows={"refused": 1000}, errors=1000, batches={3600.0: 1000}), allow(budgets(), None)) == ""
 
 
 def test_an_organization_s_own_budgets_stand_over_the_general_ones() -> None:
     """One by one."""
-    general = Budgets(window_minutes=30, refused_percent=5, errors=3)
-    allowance = allow(general, Budgets(window_minutes=0.5, refused_percent=0, p95_seconds=2))
+    general = budgets(window_minutes=30, refused_percent=5, errors=3)
+    allowance = allow(general, budgets(window_minutes=0.5, refused_percent=0, p95_seconds=2))
     assert allowance == Allowance(30.0, 20, refused_percent=0, p95_seconds=2, errors=3)
     assert allow(general, None) == Allowance(1800.0, 20, refused_percent=5, errors=3)
-    assert allow(Budgets(errors=0), None).any
+    assert allow(budgets(errors=0), None).any
 
 
 # --- judging -------------------------------------------------------------------------------------------------------
@@ -333,7 +337,7 @@ async def test_nothing_is_asked_where_there_is_nothing_to_do() -> None:
     assert site.questions == []
 
 
-async def test_a_journal_in_trouble_is_asked_again_later() -> None:
+async def test_a_journal_in_trouble_is_asked_again_later(monkeypatch: pytest.MonkeyPatch) -> None:
     """The duty says so; housekeeping goes on."""
     site = Site([*SWITCHED], [*REFUSED])
     guardrails, _ = await site.replica()
@@ -341,7 +345,7 @@ async def test_a_journal_in_trouble_is_asked_again_later() -> None:
     async def fail(*_: object) -> list[Observation]:
         raise CannotTakeNow
 
-    site.observations = fail  # type: ignore[method-assign]  # a store that is away for a moment
+    monkeypatch.setattr(site, "observations", fail)
     with pytest.raises(CannotTakeNow):
         await guardrails.look()
     assert len(site.switched) == 2

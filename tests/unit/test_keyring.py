@@ -37,7 +37,9 @@ async def test_what_the_caller_showed_goes_before_what_is_configured() -> None:
         ({"basic": {"username": "erp", "password": "p"}, "bearer": "token"}, "Basic ZXJwOnA="),
     ],
 )
-async def test_configured_credentials_serve_when_the_callers_are_lost(credentials: dict[str, object], header: str) -> None:
+async def test_configured_credentials_serve_when_the_callers_are_lost(
+    credentials: dict[str, object], header: str
+) -> None:
     """After a restart a batch travels under what is configured for its sender."""
     ring = keyring(sender("ERP", **credentials))
     ring.keep("b", "Bearer shown")

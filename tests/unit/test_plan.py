@@ -184,3 +184,25 @@ def test_rows_without_a_unique_id_do_not_collide() -> None:
     ids = UniqueIds()
     ids.claim(action(0, "c"))
     ids.claim(action(1, "c"))
+
+
+def test_a_row_never_belongs_to_an_invoice_of_the_legacy_half() -> None:
+    """It is refused with the place of that invoice, unless the modern half has one of that name, too."""
+    names = (("invoiceNumber", "7"), ("ledgerref", "L"))
+    claims = claims_of(invoice(0, "8"))
+    claims.add_elsewhere("org", Address("invoice", 1), names)
+    for key in (("invoiceNumber", "7"), ("ledgerref", "L"), ("ledgerref", "7")):
+        with pytest.raises(RowRefused, match=r"not submitted: it names invoice 1 of this batch, which the legacy host"):
+            claims.depend("org", Reference("invoice", "invoiceId", keys=(key,)))
+    assert claims.depend("org", Reference("invoice", keys=(("invoiceNumber", "8"),))) == Depends(Address("invoice", 0))
+    assert claims.depend("another", Reference("invoice", keys=(("invoiceNumber", "7"),))) is None
+    claims.add(invoice(2, "7"))
+    assert claims.depend("org", Reference("invoice", keys=(("invoiceNumber", "7"),))) == Depends(Address("invoice", 2))
+
+
+def test_an_invoice_of_nobody_on_the_legacy_host_is_anybodys() -> None:
+    """Nobody could tell whose it is: whoever names it may mean it."""
+    claims = BatchClaims()
+    claims.add_elsewhere("", Address("invoice", 1), (("invoiceNumber", "7"),))
+    with pytest.raises(RowRefused, match="invoice 1 of this batch"):
+        claims.depend("org", Reference("invoice", keys=(("invoiceNumber", "7"),)))

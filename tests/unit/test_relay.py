@@ -9,6 +9,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 import pytest
 from aiohttp import web
@@ -36,7 +37,7 @@ class Scene:
 
 
 @asynccontextmanager
-async def playing(handler: Handler, *, timeout: float = 5.0) -> AsyncIterator[Scene]:
+async def playing(handler: Handler, *, silence: float = 5.0) -> AsyncIterator[Scene]:
     requests: list[web.Request] = []
     seen: list[Exchange] = []
 
@@ -52,14 +53,14 @@ async def playing(handler: Handler, *, timeout: float = 5.0) -> AsyncIterator[Sc
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     url = f"http://127.0.0.1:{runner.addresses[0][1]}"
     try:
-        async with open_relay_session(LegacySettings(base_url=url, request_timeout_seconds=timeout)) as session:
+        async with open_relay_session(LegacySettings(base_url=url, request_timeout_seconds=silence)) as session:
             scene = Scene(Relay(session, url, clock=time.time, observer=seen.append), seen, requests)
             yield scene
     finally:
         await runner.cleanup()
 
 
-def giving(status: int, body: bytes = b"{}", **headers: str) -> Handler:
+def giving(status: int, body: bytes = b"{}", **headers: Any) -> Handler:
     async def handle(_: web.Request) -> web.Response:
         return web.Response(status=status, body=body, headers={"Content-Type": "application/json", **headers})
 
@@ -68,7 +69,7 @@ def giving(status: int, body: bytes = b"{}", **headers: str) -> Handler:
 
 async def test_the_request_is_the_callers_batch_in_small() -> None:
     """One POST at the documented path under sender and credentials, and nothing of earlier exchanges with it."""
-    async with playing(giving(200, **{"Set-Cookie": "session=1"})) as scene:
+    async with playing(giving(200, b"{}", **{"Set-Cookie": "session=1"})) as scene:
         await scene.send("Basic abc")
         await scene.send("")
         first, second = scene.requests
@@ -105,7 +106,7 @@ async def test_an_answer_is_handed_on(status: int) -> None:
 @pytest.mark.parametrize(("status", "seconds"), [(425, None), (429, 7.0), (503, 7.0)])
 async def test_what_asks_for_another_time_was_not_taken(status: int, seconds: float | None) -> None:
     """With the time it asks for."""
-    headers = {"Retry-After": "7"} if seconds else {}
+    headers: dict[str, Any] = {"Retry-After": "7"} if seconds else {}
     async with playing(giving(status, **headers)) as scene:
         assert await scene.send() == NotTaken(f"the legacy host answered HTTP {status}", seconds)
 
@@ -156,7 +157,7 @@ async def test_silence_is_unknown() -> None:
         await over.wait()
         return web.Response()
 
-    async with playing(dwell, timeout=0.1) as scene:
+    async with playing(dwell, silence=0.1) as scene:
         assert await scene.send() == Unknown("the exchange with the legacy host broke (SocketTimeoutError)")
         over.set()
 
@@ -174,14 +175,16 @@ async def test_a_host_that_cannot_be_reached_has_taken_nothing() -> None:
     with socket.socket() as held:
         held.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{held.getsockname()[1]}"
-        async with open_relay_session(LegacySettings(base_url=url)) as session:
+        async with open_relay_session(LegacySettings(base_url=url, request_timeout_seconds=5.0)) as session:
             answer = await Relay(session, url, clock=time.time).send(SUB, "")
     assert answer == NotTaken("the legacy host could not be reached (ClientConnectorError)")
 
 
 async def test_without_a_host_or_at_the_end_nothing_leaves() -> None:
     """A host that is not configured any more, or a bridge that stops, takes nothing."""
-    session = open_relay_session(LegacySettings())
+    session = open_relay_session(LegacySettings(base_url=None, request_timeout_seconds=5.0))
     assert isinstance(await Relay(session, None, clock=time.time).send(SUB, ""), NotTaken)
     await session.close()
-    assert await Relay(session, "http://127.0.0.1:9", clock=time.time).send(SUB, "") == NotTaken("the bridge is stopping")
+    assert await Relay(session, "http://127.0.0.1:9", clock=time.time).send(SUB, "") == NotTaken(
+        "the bridge is stopping"
+    )

@@ -58,7 +58,7 @@ def make(seen: Seen, **budgets: float) -> Scores:
 def test_rows_are_counted_by_verdict_under_the_switch() -> None:
     """Each organization under its own."""
     seen = Seen({"a": modern("a", 7), "b": modern("b", 9)})
-    verdicts = [("a", Verdict.ACCEPTED), ("a", Verdict.REFUSED), ("a", Verdict.ACCEPTED), ("b", Verdict.REFUSED)]
+    verdicts = {("a", Verdict.ACCEPTED): 2, ("a", Verdict.REFUSED): 1, ("b", Verdict.REFUSED): 1}
     make(seen).rows_decided(1001.0, verdicts)
     assert seen.counts == {
         ("a", "answered", ("accepted", "7")): 2,
@@ -81,7 +81,7 @@ def test_what_a_switch_is_not_to_blame_for_is_not_counted(turn: Switch, received
     """Rows, answers, errors and late batches alike."""
     seen = Seen({"a": turn})
     scores = make(seen, a=1.0)
-    scores.rows_decided(received_at, [("a", Verdict.REFUSED)])
+    scores.rows_decided(received_at, {("a", Verdict.REFUSED): 1})
     scores.batch_answered(record(received_at=received_at), ["a"], 3.0)
     scores.batch_failed(["a"], received_at)
     scores.look_at([Open(record(received_at=received_at), ["a"])], 5000.0)
@@ -129,7 +129,8 @@ def test_each_organization_of_a_batch_has_its_own_patience() -> None:
     """It is late for one, and in time for another; one without a budget is counted when the batch ends."""
     seen = Seen({name: modern(name) for name in "abc"})
     scores, batch = make(seen, a=10.0, b=60.0), Open(record(received_at=1000.0), ["a", "b", "c"])
-    scores.look_at([batch], 1030.0)
+    for now in (1030.0, 1031.0):
+        scores.look_at([batch], now)
     assert seen.counts == {("a", "answer", (LATE, "7")): 1}
     scores.batch_answered(batch.record, ["a", "b", "c"], 40.0)
     assert seen.counts == {

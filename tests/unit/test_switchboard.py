@@ -29,9 +29,11 @@ class History:
     batches: dict[str, list[str]] = field(default_factory=dict)
     during: Callable[[], None] | None = None
 
-    def add(self, organization: str, mode: Mode, other: Mode | None = None, percent: float = 0, **more: bool) -> Switch:
+    def add(
+        self, organization: str, mode: Mode, other: Mode | None = None, percent: float = 0, *, recording: bool = False
+    ) -> Switch:
         number = len(self.switched) + 1
-        switch = Switch(organization, mode, other, percent, number=number, at=1000.0 + number, actor="Kari", **more)
+        switch = Switch(organization, mode, other, percent, recording, number, 1000.0 + number, "Kari")
         self.switched.append(switch)
         return switch
 
@@ -56,12 +58,20 @@ class History:
 
 
 def make(
-    history: History, first_mode: Mode = LEGACY, *, has_legacy_host: bool = True, shown: list[Switch] | None = None
+    history: History,
+    first_mode: Mode = LEGACY,
+    *,
+    has_legacy_host: bool = True,
+    shown: list[Switch] | None = None,
+    seconds_a_question: float = 0.0,
 ) -> Switchboard:
-    show = (shown if shown is not None else []).append
-    books = cast("Books", history)
     return Switchboard(
-        books, ["a", "b"], first_mode, has_legacy_host=has_legacy_host, clock=lambda: len(history.asked), show=show
+        cast("Books", history),
+        ["a", "b"],
+        first_mode,
+        has_legacy_host=has_legacy_host,
+        clock=lambda: len(history.asked) * seconds_a_question,
+        show=(shown if shown is not None else []).append,
     )
 
 
@@ -197,7 +207,7 @@ async def test_while_the_journal_cannot_be_read_the_last_table_holds(monkeypatch
 async def test_the_age_of_the_table_is_known() -> None:
     """It counts from the beginning of the last good read."""
     history = History()
-    board = make(history)
+    board = make(history, seconds_a_question=1.0)
     await board.refresh()
     assert board.age_seconds == 2
     history.failures.append(CannotTakeNow())
@@ -251,6 +261,14 @@ async def test_while_the_journal_cannot_be_searched_a_modern_past_is_possible(mo
     assert history.failures == []
 
 
+async def test_a_long_search_lets_others_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One question that takes long is enough for one look; switches are read in between."""
+    monkeypatch.setattr("bridge.switchboard.POLL_SECONDS", 0.001)
+    history = History()
+    await search(history, make(history, seconds_a_question=1.0))
+    assert history.asked == ["switches", "history", "switches", "batches of a", "switches", "batches of b"]
+
+
 async def test_a_pure_modern_organization_has_no_legacy_past() -> None:
     """Nothing of it can be with the legacy host; the journal need not be searched."""
     history = History()
@@ -272,6 +290,8 @@ async def test_a_past_is_never_over(now: Mode) -> None:
     await board.refresh()
     outlook = board.outlook(["a"])
     assert (outlook.modes, outlook.was_modern, outlook.was_legacy) == (frozenset({now}), True, True)
+    await search(history, board)
+    assert "batches of a" not in history.asked, "what is known need not be searched for"
 
 
 async def test_an_outlook_is_about_all_organizations_of_a_sender() -> None:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
 import yarl
 
+from bridge.app import Environment
 from bridge.journal import SetSwitch
 from bridge.modes import Mode, Switch
 
@@ -30,7 +31,7 @@ class Arrived:
 
     def header(self, name: str) -> bytes:
         """Return a header; empty when it is not there."""
-        return dict((key.lower(), value) for key, value in self.headers).get(name.encode(), b"")
+        return {key.lower(): value for key, value in self.headers}.get(name.encode(), b"")
 
     @property
     def batch(self) -> dict[str, Any]:
@@ -57,10 +58,9 @@ def reply_to(arrived: Arrived) -> bytes:
     return respond(json.dumps({"statuscode": 0, "errors": [], "responses": rows}).encode())
 
 
-def respond(body: bytes, status: str = "200 OK", headers: Mapping[str, str] = {}) -> bytes:  # noqa: B006 - never changed
+def respond(body: bytes) -> bytes:
     """Return the bytes of an answer."""
-    lines = [f"HTTP/1.1 {status}", "Content-Type: application/json; charset=utf-8", f"Content-Length: {len(body)}"]
-    lines += [f"{name}: {value}" for name, value in headers.items()]
+    lines = ["HTTP/1.1 200 OK", "Content-Type: application/json; charset=utf-8", f"Content-Length: {len(body)}"]
     return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
 
 
@@ -173,12 +173,19 @@ def open_crossing(open_world: Any) -> OpenCrossing:
 
     @asynccontextmanager
     async def opened(
-        host: LegacyHost | None = None, *, first_mode: str = "legacy", more: str = "", cutover: str = "", **options: Any
+        *,
+        host: LegacyHost | None = None,
+        first_mode: str = "legacy",
+        legacy: str = "",
+        cutover: str = "",
+        more: str = "",
+        **options: Any,
     ) -> AsyncIterator[Crossed]:
-        async with listening(host or LegacyHost()) as legacy:
-            tables = f'[legacy]\nbase_url = "{legacy.url}"\n[cutover]\nfirst_mode = "{first_mode}"\n{cutover}\n{more}'
-            async with open_world(more=tables, **options) as world:
-                yield Crossed(world, legacy)
+        async with AsyncExitStack() as stack:
+            there = host or await stack.enter_async_context(listening(LegacyHost()))
+            tables = f'[legacy]\nbase_url = "{there.url}"\n{legacy}\n[cutover]\nfirst_mode = "{first_mode}"\n{cutover}'
+            world = await stack.enter_async_context(open_world(more=f"{tables}\n{more}", **options))
+            yield Crossed(world, there)
 
     return opened
 
@@ -191,3 +198,21 @@ def batch(invoice: Callable[..., dict[str, Any]]) -> Callable[..., dict[str, Any
         return {"batchid": name, "invoice": list(rows) or [invoice(name, creditorid=CREDITOR_A)], **fields}
 
     return make
+
+
+@dataclass
+class Clock:
+    """A clock that tests set."""
+
+    now: float = 1_800_000_000.0
+
+    @property
+    def environment(self) -> Environment:
+        """Return what a bridge takes for the outside."""
+        return Environment(clock=lambda: self.now)
+
+
+@pytest.fixture
+def clock() -> Clock:
+    """A clock to be set."""
+    return Clock()

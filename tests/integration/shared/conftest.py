@@ -1,4 +1,4 @@
-"""Batches that the modern system and a legacy host share: a real host on a socket, and callers who bring both halves."""
+"""Batches that the modern system and a legacy host share: a real host on a socket, and callers with both halves."""
 
 from __future__ import annotations
 
@@ -151,7 +151,9 @@ def open_shared(open_world: Any, host: Host) -> Callable[..., AbstractAsyncConte
     @asynccontextmanager
     async def opened(**settings: Any) -> AsyncIterator[Any]:
         timeout = settings.pop("host_timeout_seconds", 5)
-        more = f'[legacy]\nbase_url = "{host.url}"\nrequest_timeout_seconds = {timeout}\n' + str(settings.pop("more", ""))
+        more = f'[legacy]\nbase_url = "{host.url}"\nrequest_timeout_seconds = {timeout}\n' + str(
+            settings.pop("more", "")
+        )
         async with AsyncExitStack() as stack:
             yield await stack.enter_async_context(open_world(more=more, **settings))
 

@@ -48,7 +48,11 @@ async def test_the_host_is_sent_its_rows_as_they_came(
         {
             "batchid": "mixed",
             "offline": False,
-            **{name: [mixed[name][index] for kind, index in of_b if kind == name] for name in mixed if name != "batchid"},
+            **{
+                name: [mixed[name][index] for kind, index in of_b if kind == name]
+                for name in mixed
+                if name != "batchid"
+            },
         }
     ]
     assert b'{"creditorid": "971274190", "invoiceNumber": "B1", "odd": [1.5, {"x": "\\u00f8"}]}' in host.raw[0]
@@ -65,6 +69,7 @@ async def test_the_same_batch_again_is_told_the_same(
     assert sorted([first.replayed, second.replayed]) == [False, True]
     assert len(host.bodies) == 1
     assert max(host.taken.values()) == 1
+    assert not shared.bridge.pipeline._keyring._brought, "credentials are forgotten with their batch"
 
 
 async def test_a_call_of_both_halves_is_journalled_before_anything_leaves(
@@ -86,6 +91,9 @@ async def test_a_call_of_both_halves_is_journalled_before_anything_leaves(
     assert (call.state, call.organization) == (CallState.SUBMITTING, "")
     assert call.path == "/webapi/api/Batch?senderid=ERP-2"
     assert call.rows == tuple(Address(*place) for place in of_b)
+    first = {one.call_id: one.state for one in reversed(await shared.books.attempts(summary.id))}
+    assert first.pop(call.id) is CallState.PLANNED, "the host's turn comes when the batch is safe"
+    assert CallState.SUBMITTING in first.values(), "a small call of the modern half has its slot all the same"
     let_go.set()
     await caller
     stored = await shared.books.load(summary.id)
@@ -103,7 +111,9 @@ async def test_a_modern_row_never_belongs_to_an_invoice_of_the_legacy_half(
     }
     told = await post(shared, batch, {("invoice", 0): ORG_A})
     assert told.states["payment", 1] == "OK"
-    assert told.errors["payment", 0].startswith("invoiceNumber: not submitted: it names invoice 0 of this batch, which the")
+    assert told.errors["payment", 0].startswith(
+        "invoiceNumber: not submitted: it names invoice 0 of this batch, which the"
+    )
     assert len(shared.writes("payments")) == 1
 
 

@@ -68,7 +68,9 @@ async def until_over(world: Any, batch_id: str) -> None:
 
 
 @pytest.mark.parametrize("status", [429, 503])
-async def test_a_busy_host_is_asked_again(shared: Any, host: Any, post: Any, mixed: Any, of_b: Any, status: int) -> None:
+async def test_a_busy_host_is_asked_again(
+    shared: Any, host: Any, post: Any, mixed: Any, of_b: Any, status: int
+) -> None:
     """What it says it has not taken is sent again, after the time it asks for, and taken once."""
     host.script += [answer(status, **{"Retry-After": "0.05"}), answer(status)]
     told = await post(shared, mixed, of_b)
@@ -122,8 +124,8 @@ WHOLE = {"StatusCode": 2, "Errors": [{"ObjectName": "Batch", "ObjectIndex": 0, "
     [
         (400, WHOLE, "Kundenr mangler"),
         (422, {"oops": 1}, "the legacy host refused it with HTTP 422"),
-        (401, None, "the legacy host refused the credentials this batch came with (HTTP 401); correct them there"),
-        (403, WHOLE, "the legacy host refused the credentials this batch came with (HTTP 403): Kundenr mangler"),
+        (401, None, "the legacy host refused the credentials this row was sent with (HTTP 401); correct them there"),
+        (403, WHOLE, "the legacy host refused the credentials this row was sent with (HTTP 403): Kundenr mangler"),
     ],
 )
 async def test_a_refusal_of_the_whole_half_refuses_its_rows_alone(
@@ -147,7 +149,9 @@ DOUBTS: dict[str, Callable[[Any], Script]] = {
     "a gateway in between": lambda host: answer(502),
     "a redirect": lambda host: answer(302, Location="/elsewhere"),
     "a conflict": lambda host: answer(409),
-    "an answer that is none": lambda host: lambda *_: web.Response(text="<html>welcome</html>", content_type="text/html"),
+    "an answer that is none": lambda host: (
+        lambda *_: web.Response(text="<html>welcome</html>", content_type="text/html")
+    ),
     "an answer about something else": lambda host: answer(200, {"hello": 1}),
     "an empty answer": lambda host: lambda *_: web.Response(status=204),
 }
@@ -188,7 +192,10 @@ async def test_a_host_that_falls_silent_leaves_its_rows_in_doubt(
     async with open_shared(host_timeout_seconds=0.3) as world:
         told = await post(world, mixed, of_b)
         call = await legacy_call(world, told.batch_id)
-        assert (call.state, call.why) == (CallState.IN_DOUBT, "the exchange with the legacy host broke (SocketTimeoutError)")
+        assert (call.state, call.why) == (
+            CallState.IN_DOUBT,
+            "the exchange with the legacy host broke (SocketTimeoutError)",
+        )
         over.set()
 
 
@@ -218,7 +225,7 @@ async def test_an_operator_settles_what_is_in_doubt(
 async def test_rows_that_the_host_leaves_open_may_wait_for_an_operator(
     open_shared: Any, host: Any, post: Any, mixed: Any, of_b: Any, tmp_path: Path
 ) -> None:
-    """A profile may say so of what the host calls pending; settled rows of one call are sent again without the others."""
+    """A profile may say so of what the host calls pending; sent again, they travel without those that are decided."""
 
     def tell(_: Any, body: dict[str, Any]) -> web.Response:
         lines = [

@@ -172,3 +172,37 @@ def test_no_profiles(run: Run, configure: Configure, tmp_path: Path, made: bool)
     ran = run("check", "-c", configure(mappings=folder))
     assert ran.code == 1
     assert f"{folder}: holds no profile; correct [mappings] folder" in ran.out
+
+
+def write_rules(tmp_path: Path, text: str) -> None:
+    rule = '[[rule]]\nid = "refs"\npath = "invoice.ledgerref"\ndoes = "ignore"\nowner = "Ola"\nreason = "r"\n'
+    (tmp_path / "differences.toml").write_text(rule + text, encoding="utf-8")
+
+
+WITH_RULES = '[cutover]\ndifferences = "differences.toml"\n'
+
+
+def test_rules_for_differences(run: Run, configure: Configure, tmp_path: Path) -> None:
+    """A fault in the rules for expected differences is a fault: of its file, its rule and its key."""
+    config = configure(more=WITH_RULES)
+    ran = run("check", "-c", config)
+    assert ran.code == 1
+    assert "differences.toml: cannot be read" in ran.out
+    write_rules(tmp_path, 'expires = 2099-01-01\norganization = "nobody"')
+    ran = run("check", "-c", config, "--json")
+    assert ran.code == 1
+    (fault,) = ran.json["faults"]
+    assert fault.endswith('differences.toml: rule "refs": organization: "nobody" is no [[organization]] of the '
+                          "configuration; write its id")  # fmt: skip
+
+
+def test_expired_rules(run: Run, configure: Configure, tmp_path: Path) -> None:
+    """A rule that has expired is warned of, with the one to ask, and stops nothing."""
+    config = configure(more=WITH_RULES)
+    write_rules(tmp_path, "expires = 2020-01-01")
+    ran = run("check", "-c", config)
+    assert ran.code == 0, ran.out
+    assert 'differences.toml: rule "refs" expired on 2020-01-01 and hides nothing any more; ask Ola' in ran.out
+    assert len(run("check", "-c", config, "--json").json["warnings"]) == 1
+    write_rules(tmp_path, "expires = 2999-01-01")
+    assert "warning" not in run("check", "-c", config).out

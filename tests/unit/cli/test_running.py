@@ -144,7 +144,7 @@ def test_demo_spoilt_checkout(run: Run, tmp_path: Path) -> None:
         (tmp_path / name).symlink_to(ROOT / name)
     (tmp_path / "config").unlink()
     (tmp_path / "config" / "sandbox").mkdir(parents=True)
-    for name in ("local.toml", "sandbox/demo.toml"):
+    for name in ("local.toml", "differences.toml", "sandbox/demo.toml"):
         (tmp_path / "config" / name).write_bytes((ROOT / "config" / name).read_bytes())
     ran = run("demo", "--folder", tmp_path)
     assert ran.code == 1
@@ -154,7 +154,7 @@ def test_demo_spoilt_checkout(run: Run, tmp_path: Path) -> None:
 def test_demo_refused_as_a_whole(run: Run, tmp_path: Path) -> None:
     """A sample that the bridge does not take at all is told, not shown half."""
     (tmp_path / "mappings").symlink_to(ROOT / "mappings")
-    for name in ("local.toml", "sandbox/demo.toml"):
+    for name in ("local.toml", "differences.toml", "sandbox/demo.toml"):
         (tmp_path / "config" / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / "config" / name).write_bytes((ROOT / "config" / name).read_bytes())
     (tmp_path / "config" / "samples").mkdir()

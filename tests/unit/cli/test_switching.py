@@ -206,7 +206,7 @@ def test_without_a_legacy_host_nobody_returns_to_it(run: Run, configure: Configu
 
 def test_somebody_else_was_faster(run: Run, config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing is overwritten that was not seen; it says who switched, to what, and what to do."""
-    read = switching.read_current
+    read = switches.read_current
     faster = [Switch(ORG, Mode.LEGACY, at=1_700_000_000.0, actor="Ola", reason="it burns")]
 
     async def read_then_be_overtaken(office: Office, *rest: Any) -> Switch:
@@ -389,6 +389,7 @@ def test_status(run: Run, config: Path) -> None:
     report = run("record", "status", OTHER, "--json", "-c", config).json
     assert report == {
         "folder": f"{config.parent}/var/recordings",
+        "files": [],
         "organizations": [
             {
                 "organization": OTHER,

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from bridge.batch import Address
-from bridge.comparing import Answer, Bucket, Comparison, Judge, Kind, compare
+from bridge.comparing import Answer, Bucket, Comparison, Judge, Kind, compare, compare_by_steps
 
 Make = Callable[..., Any]
 INVOICE = Address("invoice", 0)
@@ -44,6 +44,14 @@ def test_order_and_spelling_do_not_matter(answer: Make, taken: Make) -> None:
     shouted = {name.upper(): value for name, value in taken(0).items()}
     bridge = body(json.dumps({"StatusCode": 0, "ERRORS": [], "Responses": [shouted, taken(1)]}))
     assert compare(legacy, bridge, Judge()).differences == ()
+
+
+def test_documented_names_have_one_spelling(answer: Make, taken: Make) -> None:
+    """However a host spells a documented name, its path is that of the pages."""
+    legacy = body(json.dumps({"StatusCode": 1, "Errors": [], "Responses": [{**taken(), "LedgerRef": "x"}]}))
+    assert told(compare(legacy, legacy, Judge())) == []
+    bridge = body(json.dumps({"StatusCode": 2, "Errors": [], "Responses": [{**taken(), "LedgerRef": "y"}]}))
+    assert told(compare(legacy, bridge, Judge())) == [("batch.statuscode", "value"), ("invoice.ledgerref", "value")]
 
 
 def test_other_value(answer: Make, taken: Make) -> None:
@@ -187,7 +195,7 @@ def test_spelling_of_an_address(answer: Make, taken: Make, index: str) -> None:
     legacy = body(f'{{"statuscode": 0, "errors": [], "responses": [{entry}]}}')
     found = compare(legacy, answer(responses=[taken(0)]), Judge())
     assert found.rows.keys() == {INVOICE}
-    expected = [("invoice.ObjectName", "value")]
+    expected = [("invoice.objectname", "value")]
     assert told(found) == ([*expected, ("invoice.objectindex", "type")] if '"' in index else expected)
 
 
@@ -312,3 +320,19 @@ def test_an_unsure_row_must_be_there(answer: Make, taken: Make) -> None:
     """That a row is told at all can be known; its absence is excused by nothing."""
     found = compare(answer(), answer(responses=[taken(0)]), Judge(unsure=frozenset({INVOICE})))
     assert found.rows == {INVOICE: Bucket.DIFFERENT}
+
+
+def test_steps(answer: Make, taken: Make) -> None:
+    """A large comparison can be made in slices, and comes to the same."""
+    legacy = answer(responses=[taken(index, ledgerref="x") for index in range(220)])
+    bridge = answer(responses=[taken(index) for index in range(220)])
+    steps, count = compare_by_steps(legacy, bridge, Judge()), 0
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            found: Comparison = end.value
+            break
+        count += 1
+    assert count > 4
+    assert found == compare(legacy, bridge, Judge())

@@ -117,6 +117,13 @@ def test_unsure_rows_teach_nothing(pair: Pair) -> None:
     assert bucket(pair("C-1", "f00d")) is Bucket.EXCUSED
 
 
+def test_long_rows(pair: Pair) -> None:
+    """In a row of thousands of equal values a difference is still found where it is."""
+    case = [str(number) for number in range(2000)]
+    found = pair(case, [*case[:-1], "other"])
+    assert [one.path for one in found.differences] == ["invoice.case[]"]
+
+
 def test_memory_is_bounded() -> None:
     """At least as many pairs are remembered as said, at most twice as many."""
     references = References(most=10)

@@ -124,8 +124,9 @@ def test_expired(answer: Make, taken: Make) -> None:
         (1, 1.02, False),
         ("10.00", "10.01", True),
         ("10.00", "ten", False),
-        (True, False, False),
-        ([1], [1.001], False),
+        ("nan", "NaN", False),
+        ("inf", "Infinity", False),
+        ("inf", "1", False),
     ],
 )
 def test_amounts_near_enough(answer: Make, taken: Make, legacy: Any, bridge: Any, hidden: bool) -> None:
@@ -133,6 +134,20 @@ def test_amounts_near_enough(answer: Make, taken: Make, legacy: Any, bridge: Any
     judge = Judge(rules('path = "invoice.fee"\ndoes = "tolerance"\namount = 0.01'), on=TODAY)
     found = compare(answer(responses=[taken(fee=legacy)]), answer(responses=[taken(fee=bridge)]), judge)
     assert [one.bucket is Bucket.EXCUSED for one in found.differences] == [hidden]
+
+
+def test_what_is_no_amount(answer: Make, taken: Make) -> None:
+    """True and false are not a distance of one apart, and neither are deep values."""
+    deep: Any = 1
+    for _ in range(40):
+        deep = [deep]
+    judge = Judge(rules('path = "invoice.fee"\ndoes = "tolerance"\namount = 5'), on=TODAY)
+    found = compare(answer(responses=[taken(fee=True)]), answer(responses=[taken(fee=False)]), judge)
+    assert judged(found) == [("invoice.fee", "different", "")]
+    nested = "invoice.ids" + "[]" * 31
+    judge = Judge(rules(f'path = "{nested}"\ndoes = "tolerance"\namount = 5'), on=TODAY)
+    found = compare(answer(responses=[taken(ids=deep)]), answer(responses=[taken(ids=[deep])]), judge)
+    assert judged(found) == [(nested, "different", "")]
 
 
 @pytest.mark.parametrize(
@@ -174,7 +189,18 @@ def test_rules_for_nested_values(answer: Make, taken: Make) -> None:
 def test_many_paths(answer: Make, taken: Make) -> None:
     """However many fields there are, rules are found for each of them."""
     judge = Judge(rules('path = "invoice.fee"\ndoes = "ignore"'), on=TODAY)
-    many = {f"field{number}": number for number in range(5000)}
-    found = compare(answer(responses=[taken(**many, fee=1)]), answer(responses=[taken(fee=2)]), judge)
+    legacy = [taken(row, **{f"field{row}x{number}": 1 for number in range(400)}) for row in range(12)]
+    legacy.append(taken(12, fee=1))
+    found = compare(answer(responses=legacy), answer(responses=[taken(row) for row in range(13)]), judge)
     assert [one.path for one in found.differences if one.bucket is Bucket.EXCUSED] == ["invoice.fee"]
-    assert len(found.differences) == 5001
+    assert len(found.differences) == 4801
+
+
+def test_too_many_differences_in_one_row(answer: Make, taken: Make) -> None:
+    """Of a row that differs in thousands of places a bounded number is told, and the rest as one that nothing hides."""
+    judge = Judge(rules('path = "*.*"\ndoes = "ignore"'), on=TODAY)
+    many = taken(**{f"field{number}": number for number in range(5000)})
+    found = compare(answer(responses=[many]), answer(responses=[taken()]), judge)
+    assert len(found.differences) == 501
+    assert judged(found)[-1] == ("invoice.(further fields)", "different", "")
+    assert set(found.rows.values()) == {Bucket.DIFFERENT}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
@@ -74,7 +75,7 @@ def test_mandatory_texts(key: str) -> None:
     [
         ({"does": ""}, "does: is missing; write one of ignore, tolerance, null_is_absent, reference"),
         ({"does": '"hide"'}, 'does: "hide" is none; write one of ignore, tolerance, null_is_absent, reference'),
-        ({"does": "1"}, "does: a int is none; write one of"),
+        ({"does": "1"}, "does: a number is none; write one of"),
         ({"expires": ""}, "expires: must be a date without quotes, such as 2027-03-31"),
         ({"expires": '"2027-03-31"'}, "expires: must be a date without quotes"),
         ({"expires": "2027-03-31T10:00:00Z"}, "expires: must be a date without quotes"),
@@ -93,7 +94,7 @@ def test_mandatory_texts(key: str) -> None:
         ({"does": '"tolerance"', "seconds": "inf"}, "seconds: must be a number above 0"),
         ({"amount": "1"}, 'amount: only does = "tolerance" takes it; remove it'),
         ({"organization": '"org-2"'}, 'organization: "org-2" is no [[organization]] of the configuration'),
-        ({"organization": "2"}, "organization: a int is no [[organization]]"),
+        ({"organization": "2"}, "organization: a number is no [[organization]]"),
         ({"owners": '"x"'}, 'owners: unknown key; remove it or correct the spelling (did you mean "owner"?)'),
         ({"id": '"noise"'}, "id: the bridge uses this word itself; choose another one"),
         ({"path": '"ledgerref"'}, 'path: "ledgerref" is no path; write one such as "invoice.ledgerref"'),
@@ -156,7 +157,7 @@ def test_every_fault_at_once() -> None:
         ("[fields]\nother = 1", "fields: holds nothing but undocumented"),
         ('[fields]\nundocumented = "x"', 'fields: undocumented: "x" is no path'),
         ('[fields]\nundocumented = ["*.fee"]', 'fields: undocumented: "*.fee" is no path'),
-        ("[fields]\nundocumented = [1]", "fields: undocumented: a int is no path"),
+        ("[fields]\nundocumented = [1]", "fields: undocumented: a number is no path"),
     ],
 )
 def test_faults_of_the_file(text: str, fault: str) -> None:
@@ -187,6 +188,14 @@ def test_loading(tmp_path: Path) -> None:
 
 def test_the_shipped_file() -> None:
     """The example that is shipped is sound, and shows everything a rule can do."""
-    rules = load_rules(ROOT / "config" / "differences.toml", {"3fa85f64-5717-4562-b3fc-2c963f66afa6"})
-    assert {one.does for one in rules.rules} == set(Does)
-    assert all(Kind.VERDICT not in one.kinds for one in rules.rules)
+    file, organizations = ROOT / "config" / "differences.toml", {"3fa85f64-5717-4562-b3fc-2c963f66afa6"}
+    rules = load_rules(file, organizations).rules
+    assert all(Kind.VERDICT not in one.kinds for one in rules)
+    text = file.read_text(encoding="utf-8")
+    commented = re.sub(r"^# ?(?=\[\[|[a-z]+ = )", "", text, flags=re.MULTILINE).replace(
+        "undocumented = [", 'undocumented = ["invoice.fee",'
+    )
+    everything, faults = read_rules(commented, organizations)
+    assert faults == []
+    assert {one.does for one in everything.rules} == set(Does)
+    assert len(everything.rules) == len(rules) + 1

@@ -22,7 +22,8 @@ from bridge.comparing import (
     describe_tree,
     read_rules,
 )
-from bridge.comparing.tree import BEYOND, LEAVES, LONGEST_SAMPLE, SAMPLES
+from bridge.comparing.paths import BEYOND
+from bridge.comparing.tree import LEAVES, LONGEST_SAMPLE, SAMPLES
 
 Make = Callable[..., Any]
 TODAY = date(2026, 11, 20)

@@ -57,10 +57,12 @@ def line(name: str, index: object, **more: object) -> dict[str, Any]:
     return {"objectname": name, "objectindex": index, **more}
 
 
-raw_rows = st.lists(st.sampled_from([b'{"a": 1.50}', b"{}", '{"ø":"\\u00e6"}'.encode(), b'[1, "x"]', b"null"]), max_size=4)
+raw_rows = st.lists(
+    st.sampled_from([b'{"a": 1.50}', b"{}", '{"ø":"\\u00e6"}'.encode(), b'[1, "x"]', b"null"]), max_size=4
+)
 
 
-@given(batchid=st.text(max_size=20), rows=st.fixed_dictionaries({name: raw_rows for name in OBJECTNAMES}))
+@given(batchid=st.text(max_size=20), rows=st.fixed_dictionaries(dict.fromkeys(OBJECTNAMES, raw_rows)))
 def test_a_sub_batch_holds_the_rows_byte_for_byte(batchid: str, rows: dict[str, list[bytes]]) -> None:
     """Read as a batch it has the same batchid, the same bytes in the same order, and waits for its answer."""
     given_rows = [(Address(name, index + 3), raw) for name in OBJECTNAMES for index, raw in enumerate(rows[name])]
@@ -137,7 +139,9 @@ def test_an_answer_of_another_kind_is_not_read() -> None:
 
 def test_several_messages_of_one_row_are_joined() -> None:
     """All of them are told, in their order; whatever is no text is told as JSON."""
-    answer = {"errors": [line("invoice", 0, message=" one "), line("invoice", 0, message={"a": [1]}), line("invoice", 0)]}
+    answer = {
+        "errors": [line("invoice", 0, message=" one "), line("invoice", 0, message={"a": [1]}), line("invoice", 0)]
+    }
     assert verdicts(answer) == {ONE[0]: ("refused", 'one; {"a":[1]}', "")}
     assert verdicts({"errors": [line("invoice", 0)]}) == {ONE[0]: ("refused", NO_REASON, "")}
 
@@ -174,7 +178,7 @@ def test_a_pending_row_is_the_hosts_and_accepted() -> None:
     ],
 )
 def test_an_unmentioned_row_is_accepted_only_where_all_were(answer: object, expected: tuple[str, str, str]) -> None:
-    """A statuscode of success without any error speaks for it; else it is refused, in the host's words if it has some."""
+    """Success without any error speaks for it; else it is refused, in the host's words if it has some."""
     assert verdicts(answer) == {ONE[0]: expected}
 
 

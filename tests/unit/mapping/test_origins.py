@@ -73,7 +73,8 @@ EXTENDED = trace_origins(load_profile(ROOT / "mappings" / "autocollect-modern"))
         ("invoice", "message", "", NO_RULE),
         ("invoice", "caseNumber", "", NOT_MADE),
         ("invoice", "row", "", NOT_MADE),
-        ("batch", "traceId", "", NO_RULE),
+        ("batch", "traceId", "", NOT_MADE),
+        ("batch", "message", "the body is not JSON", NO_RULE),
         ("http", "status", "400", NO_RULE),
     ],
 )

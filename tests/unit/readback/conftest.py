@@ -188,6 +188,7 @@ def _settings() -> Settings:
             "server": {},
             "storage": {},
             "modern": {},
+            **{name: {} for name in ("cutover", "shadow", "recording", "readiness", "guardrails")},
             "mappings": {},
             "reading": {},
             "legacy": {},

@@ -72,6 +72,9 @@ class FakeScribe:
     def scrub(self, text: str, request: bytes) -> str:
         return f"scrubbed {len(text)}"
 
+    def scrub_name(self, name: str) -> str:
+        return "someone" if name.startswith("Kari") else name
+
     async def record(self, exchange: Exchange, organizations: tuple[str, ...], request: bytes, reply: bytes) -> None:
         self.recorded.append((organizations, request, reply))
 

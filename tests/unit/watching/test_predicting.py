@@ -70,3 +70,12 @@ async def test_every_row_has_an_outcome_and_stands_in_the_answer_once(desk: Desk
     told = [(line["objectname"], line["objectindex"]) for line in (*reply["errors"], *reply["responses"])]
     assert sorted(told) == sorted(map(tuple, found.outcomes)) == sorted(set(told))
     assert len(told) == 6
+
+
+async def test_an_offline_batch_is_answered_as_pending(desk: Desk, erp: Sender) -> None:
+    """Its caller does not wait: only what reading alone decides is final in its answer."""
+    found = await foresee(desk, erp, {"offline": True, "invoice": [INVOICE, INVOICE | {"dueDate": "soon"}]})
+    reply = msgspec.json.decode(found.reply)
+    assert [line["status_statuscode"] for line in reply["responses"]] == ["PENDING"]
+    assert [line["objectindex"] for line in reply["errors"]] == [1]
+    assert found.outcomes[Address("invoice", 0)].verdict is Verdict.ACCEPTED

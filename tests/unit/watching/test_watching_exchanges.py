@@ -210,7 +210,7 @@ async def test_a_shadow_target_gives_the_answer_in_place_of_the_prediction(
     payment = {"invoiceNumber": "1", "amount": 5, "currency": "NOK", "date": "2026-01-02"}
     await stage.watcher.look(exchanged({"payment": [payment]}, taken(("payment", 0, "1"))))
     target.go.set()
-    await settle(lambda: not stage.watcher._pending)
+    await settle(lambda: not stage.watcher._questions._pending)
     assert target.asked == ["ERP-1"]
     assert await stage.rows() == {"same": 1}
 
@@ -225,7 +225,7 @@ async def test_a_hanging_target_holds_nothing_up(make_target_stage: Any, slow_ta
             await stage.watcher.look(one)
     assert (await stage.seen())[NORDLYS, "pair", ("left_out",)] == 12
     target.go.set()
-    await settle(lambda: not stage.watcher._pending)
+    await settle(lambda: not stage.watcher._questions._pending)
     assert (await stage.seen())[NORDLYS, "pair", ("left_out",)] == 20
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from bridge.exchanges import Exchange, Message
 from bridge.watching import WatchQueue
-from bridge.watching.queue import LONGEST_REST_SECONDS, SHARE
+from bridge.watching.pace import LONGEST_REST_SECONDS, SHARE
 
 
 def exchange(size: int = 10, sender: str = "ERP") -> Exchange:
@@ -110,7 +110,7 @@ async def test_looking_takes_its_share_of_the_time_and_no_more() -> None:
 
 
 async def test_a_fault_with_one_exchange_costs_that_one() -> None:
-    """The next ones are looked at all the same."""
+    """It is counted as left out; the next ones are looked at all the same."""
     eyes = Eyes()
     queue = eyes.queue()
     running = asyncio.create_task(queue.run())
@@ -118,6 +118,7 @@ async def test_a_fault_with_one_exchange_costs_that_one() -> None:
     queue.offer(exchange(sender="GOOD"))
     await finish(queue, running)
     assert [one.sender for one in eyes.seen] == ["GOOD"]
+    assert [one.sender for one in eyes.left_out] == ["BAD"]
 
 
 async def test_the_end_does_not_wait_for_ever() -> None:

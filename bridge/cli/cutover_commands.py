@@ -1,0 +1,85 @@
+"""The commands around a switch: may an organization go, and what does it leave behind when it comes back.
+
+As in the rest of the command line, a command imports what does its work only when it runs.
+"""
+# ruff: noqa: PLC0415 - see above
+
+from __future__ import annotations
+
+import secrets
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from bridge.cli.options import FAULTY, AsJson, Config, Organization
+
+MOMENTS = ["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M:%S"]
+
+
+def ready(
+    organization: Organization,
+    config: Config,
+    days: Annotated[int, typer.Option(metavar="N", min=1, max=366, help="How many days to look back.")] = 14,
+    at: Annotated[
+        datetime | None,
+        typer.Option("--at", metavar="DATE", formats=["%Y-%m-%d"], help="The last of them, by UTC; today."),
+    ] = None,
+    page: Annotated[
+        Path | None, typer.Option("--html", metavar="FILE", help="Write the report as a page to pass on, too.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Say whether an organization may go to the modern system: GO, or NO-GO, with reasons.
+
+    It looks at what shadow mode has found: differences without excuse, excuses about to expire, parts of the mapping
+    files that no real row has used, unknown fields and creditors, rows in doubt, and whether there was enough traffic
+    to tell. What must be there for a GO is set under `[readiness]`. The same journal, configuration and date give the
+    same report. Exit code 1 on NO-GO.
+    """
+    from bridge.cli import readying
+
+    day = (at or datetime.now(UTC)).date()
+    if not readying.show_readiness(config, organization, day, days, page, as_json=as_json):
+        raise typer.Exit(FAULTY)
+
+
+def debt(
+    organization: Organization,
+    config: Config,
+    since: Annotated[
+        datetime | None,
+        typer.Option(metavar="TIME", formats=MOMENTS, help="UTC; when rows began to go to the bridge, if left out."),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write what is owed as a legacy batch, and remember that.")
+    ] = None,
+    export: Annotated[
+        str, typer.Option(metavar="ID", help="With --out: write the file of an earlier run once more.")
+    ] = "",
+    actor: Annotated[str, typer.Option("--actor", "--by", metavar="NAME", help="Who takes it; kept.")] = "",
+    as_json: AsJson = False,
+) -> None:
+    """List what exists only in the modern system, once an organization is back with the legacy host.
+
+    These are the rows that the bridge accepted while it answered for the organization. With --out they are written as
+    their callers sent them, as a legacy batch for catching up; of several senders, a file each. A row is written once:
+    run again, it gives only what is new. What cannot be written so is named, with what to do.
+
+    The file holds personal data. What it carries still exists in the modern system, until somebody closes it there.
+    """
+    from bridge.cli import owing
+
+    if export and out is None:
+        raise typer.BadParameter("needs --out FILE", param_hint="--export")
+    now = datetime.now(UTC)
+    wish = owing.Wish(
+        since=None if since is None else since.replace(tzinfo=UTC).timestamp(),
+        out=out,
+        again=export.strip(),
+        new_export=f"{now:%Y%m%d}-{secrets.token_hex(4)}",
+        actor=actor.strip(),
+        at=now.timestamp(),
+    )
+    owing.show_debt(config, organization, wish, as_json=as_json)
