@@ -23,6 +23,7 @@ class Metrics:
         # they double the page and nobody reads them; the library leaves the function untyped
         disable_created_metrics()  # type: ignore[no-untyped-call]
         self._registry = CollectorRegistry()
+        self._found: dict[tuple[Counter, tuple[str, ...]], Counter] = {}
         self._requests = self._counter("bridge_http_requests_total", "Answered requests", "route", "status")
         self._batches = self._counter("bridge_batches_total", "Legacy batches journalled", "sender")
         self._rows = self._counter("bridge_rows_total", "Rows with a final verdict", "sender", "verdict")
@@ -66,6 +67,14 @@ class Metrics:
 
     def _counter(self, name: str, meaning: str, *labels: str) -> Counter:
         return Counter(name, meaning, labels, registry=self._registry)
+
+    def _count(self, counter: Counter, *labels: str) -> None:
+        """Count one; what is counted with every request is found again without the library's lock."""
+        key = (counter, labels)
+        found = self._found.get(key)
+        if found is None:
+            found = self._found[key] = counter.labels(*labels)
+        found.inc()
 
     def _gauge(self, name: str, meaning: str, *labels: str) -> Gauge:
         return Gauge(name, meaning, labels, registry=self._registry)
@@ -112,7 +121,7 @@ class Metrics:
 
     def request_answered(self, route: str, status: int) -> None:
         """Count an answered request."""
-        self._requests.labels(route, str(status)).inc()
+        self._count(self._requests, route, str(status))
 
     def webhook_received(self, event: str, result: str) -> None:
         """Count a webhook; `event` is one of few names (`hooks.label_event`)."""
@@ -128,7 +137,7 @@ class Metrics:
 
     def went(self, route: str, sender: str, way: str) -> None:
         """Count a call (`batch` or `read`) and the way it went; no sender: one that the bridge does not know."""
-        self._went.labels(route, sender, way).inc()
+        self._count(self._went, route, sender, way)
 
     def notes_lost(self, count: int) -> None:
         """Count batches that went to the legacy host, and nothing will tell it later."""

@@ -17,6 +17,15 @@ from bridge.cli.options import FAULTY, AsJson, Config, Organization
 
 MOMENTS = ["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M:%S"]
 
+Since = Annotated[
+    datetime | None,
+    typer.Option(metavar="TIME", formats=MOMENTS, help="UTC; when rows began to go to the bridge, if left out."),
+]
+Out = Annotated[
+    Path | None, typer.Option(metavar="FILE", help="Write what is owed as a legacy batch, and remember that.")
+]
+Export = Annotated[str, typer.Option(metavar="ID", help="With --out: write the file of an earlier run once more.")]
+
 
 def ready(
     organization: Organization,
@@ -48,16 +57,9 @@ def ready(
 def debt(
     organization: Organization,
     config: Config,
-    since: Annotated[
-        datetime | None,
-        typer.Option(metavar="TIME", formats=MOMENTS, help="UTC; when rows began to go to the bridge, if left out."),
-    ] = None,
-    out: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Write what is owed as a legacy batch, and remember that.")
-    ] = None,
-    export: Annotated[
-        str, typer.Option(metavar="ID", help="With --out: write the file of an earlier run once more.")
-    ] = "",
+    since: Since = None,
+    out: Out = None,
+    export: Export = "",
     actor: Annotated[str, typer.Option("--actor", "--by", metavar="NAME", help="Who takes it; kept.")] = "",
     as_json: AsJson = False,
 ) -> None:

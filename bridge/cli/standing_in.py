@@ -1,4 +1,4 @@
-"""`bridge sandbox`: run the stand-in for the modern API until told to stop."""
+"""`bridge sandbox`: run the stand-in for the modern API and the legacy host until told to stop."""
 
 from __future__ import annotations
 
@@ -25,11 +25,12 @@ def stand_in(options: SandboxOptions) -> None:
 
 
 def _show_addresses(options: SandboxOptions, base_url: str, token_url: str) -> None:
-    screen = Screen()
+    screen, url = Screen(), token_url.removesuffix("/token")
     screen.say("The sandbox stands in for the modern API until you stop it (Ctrl-C). Its state is in memory only.")
     screen.say(f"  base_url  = {base_url}")
     screen.say(f"  token_url = {token_url}")
-    screen.say(f"  state and requests: {token_url.removesuffix('/token')}/sandbox/state and /sandbox/requests")
+    screen.say(f"  state and requests: {url}/sandbox/state and /sandbox/requests")
+    screen.say(f"  and for the legacy host: {url} ([legacy] base_url); what that one holds: /sandbox/legacy")
     if options.script:
         screen.say(f"  faults: {options.script}")
     sys.stdout.flush()

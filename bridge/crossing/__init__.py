@@ -7,9 +7,9 @@
 """
 
 from bridge.crossing.batches import Batches
-from bridge.crossing.beside import Unwatched, Watch
+from bridge.crossing.beside import Watch
 from bridge.crossing.junction import Bank, Crossing, make_crossing
 from bridge.crossing.questions import Questions
 from bridge.crossing.ways import WAY
 
-__all__ = ["WAY", "Bank", "Batches", "Crossing", "Questions", "Unwatched", "Watch", "make_crossing"]
+__all__ = ["WAY", "Bank", "Batches", "Crossing", "Questions", "Watch", "make_crossing"]

@@ -164,8 +164,10 @@ class Batches:
         sender, outlook, identity = batch.sender, batch.outlook, batch.identity
         nothing = LegacyHalf({}, authorization)
         is_known = is_recognizable(sender, batch.envelope.batchid)
-        if is_known and outlook.was_legacy and await self._passages.knows(sender, identity):
-            return None
+        if is_known and outlook.was_legacy:
+            await self._beside.catch_up(sender)
+            if await self._passages.knows(sender, identity):
+                return None
         if is_modern(outlook):
             return nothing
         half = None if is_legacy(outlook) else await self._place(batch, authorization)

@@ -7,6 +7,7 @@ docs/decisions/0010-noted-beside-not-before.md.
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Protocol
@@ -39,13 +40,6 @@ class Watch(Protocol):
         ...
 
 
-class Unwatched:
-    """Nobody watches."""
-
-    def offer(self, exchange: Exchange) -> None:
-        """Let it go."""
-
-
 class Beside:
     """The way of whole batches to the legacy host, with what happens beside it."""
 
@@ -66,7 +60,9 @@ class Beside:
         self.bodies = bodies
         self._watch = watch
         self._clock = clock
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._unread: deque[_Passing] = deque()
+        self._reading: _Passing | None = None
+        self._reader: asyncio.Task[None] | None = None
 
     async def stream(self, request: web.Request, sender: Sender, *, watched: bool) -> web.StreamResponse:
         """Pass a batch on that nobody has read: it is recognized on the way."""
@@ -83,46 +79,70 @@ class Beside:
     ) -> web.StreamResponse:
         with self.bodies.room() as room:
             passing = _Passing(self, request, sender, room, watched=watched, identity=identity)
+            status = NO_ANSWER
             try:
                 response = await self._legacy_host.forward(request, passing.tap, body=raw)
-                passing.hear(response.status)
+                status = response.status
             finally:
-                passing.end()
+                passing.end(status)
             exchange = passing.exchange()
         if exchange is not None:
             self._watch.offer(exchange)
         return response
 
-    async def recognize(self, sender: Sender, raw: bytes, headers: Mapping[str, str]) -> str:
-        """Return the identity of a batch; an empty one of what the bridge would not take, or could not know again."""
-        try:
-            with self.bodies.room() as room:
-                envelope = split(await self.bodies.keep(raw, headers, room).read_json())
-        except (CallerError, CannotTakeNow):
-            return ""
-        if not is_recognizable(sender, envelope.batchid):
-            return ""
-        return await recognize(sender, envelope)
+    async def catch_up(self, sender: Sender) -> None:
+        """Return once every batch of a sender that has left is recognized."""
+        left = [*self._unread, *([self._reading] if self._reading else [])]
+        for passing in left:
+            if passing.sender.id == sender.id:
+                await passing.recognized.wait()
 
-    async def has_proof(self, sender: Sender, headers: Mapping[str, str]) -> bool:
-        """Tell whether the caller is who it says, as far as the bridge can tell."""
-        with suppress(BridgeError):
-            return (await self._senders.identify(sender.id, headers.get("Authorization"))).id == sender.id
-        return False
+    async def close(self) -> None:
+        """Have everything recognized that has left."""
+        if self._reader is not None:
+            await asyncio.wait([self._reader])
 
     def now(self) -> float:
         """Return the time in Unix seconds."""
         return self._clock()
 
-    def spawn(self, task: asyncio.Task[None]) -> None:
-        """Keep a task until it ends."""
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+    def read_later(self, passing: _Passing) -> None:
+        """Have a batch recognized; one after the other, so that a crowd of them leaves the others their turns."""
+        self._unread.append(passing)
+        if self._reader is None:
+            self._reader = asyncio.create_task(self._read())
 
-    async def close(self) -> None:
-        """Let what was begun come to its end."""
-        if self._tasks:
-            await asyncio.wait(self._tasks)
+    async def _read(self) -> None:
+        while self._unread:
+            passing = self._reading = self._unread.popleft()
+            try:
+                identity = await self._recognize(passing)
+                passing.recognize(identity, proven=bool(identity) and await self._has_proof(passing))
+            except Exception:
+                log.exception(Event.UNEXPECTED, sender=passing.sender.id)
+            finally:
+                passing.recognized.set()
+                self._reading = None
+            await asyncio.sleep(0)
+        self._reader = None
+
+    async def _recognize(self, passing: _Passing) -> str:
+        """Return the identity of a batch; an empty one of what the bridge would not take, or could not know again."""
+        try:
+            with self.bodies.room() as room:
+                envelope = split(await self.bodies.keep(passing.take_body(), passing.headers, room).read_json())
+        except (CallerError, CannotTakeNow):
+            return ""
+        if not is_recognizable(passing.sender, envelope.batchid):
+            return ""
+        return await recognize(passing.sender, envelope)
+
+    async def _has_proof(self, passing: _Passing) -> bool:
+        """Tell whether the caller is who it says, as far as the bridge can tell."""
+        sender = passing.sender.id
+        with suppress(BridgeError):
+            return (await self._senders.identify(sender, passing.headers.get("Authorization"))).id == sender
+        return False
 
 
 class _Passing:
@@ -140,27 +160,36 @@ class _Passing:
     ) -> None:
         """`identity` is None as long as nobody has read the batch."""
         self._beside = beside
-        self._headers = request.headers
-        self._sender = sender
+        self.headers: Mapping[str, str] = request.headers
+        self.sender = sender
         self._room = room
         self._watched = watched
         self._identity = identity
+        self._proven = identity is not None
+        self.recognized = asyncio.Event()
+        self._body = b""
+        self._status: int | None = None
         self._noted = False
-        self._answered: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         self._at = beside.now()
         unread = identity is None
         self.tap = Tap(grant=room.may_take, sent=self._leave, keep_request=watched or unread, keep_reply=watched)
 
-    def hear(self, status: int) -> None:
-        """Hear how the legacy host has answered."""
-        self._answered.set_result(status)
+    def end(self, status: int) -> None:
+        """Hear how the legacy host has answered; NO_ANSWER: it has not."""
+        self._status = status
         if self._noted and status in REFUSED and self._identity:
-            self._beside.passages.withdraw(self._sender, self._identity)
+            self._beside.passages.withdraw(self.sender, self._identity)
+        self._note_if_taken()
 
-    def end(self) -> None:
-        """Hear that no other answer will come."""
-        if not self._answered.done():
-            self._answered.set_result(NO_ANSWER)
+    def recognize(self, identity: str, *, proven: bool) -> None:
+        """Hear what the batch is known by, and whether its caller has proved who it is."""
+        self._identity, self._proven = identity, proven
+        self._note_if_taken()
+
+    def take_body(self) -> bytes:
+        """Return the body as it came, once."""
+        body, self._body = self._body, b""
+        return body
 
     def exchange(self) -> Exchange | None:
         """Return what there is to be watched: a whole exchange, or nothing."""
@@ -168,46 +197,35 @@ class _Passing:
         if not self._watched or not tap.whole or not tap.status:
             return None
         return Exchange(
-            self._sender.id,
-            self._sender.profile,
+            self.sender.id,
+            self.sender.profile,
             self._at,
-            _message(tap.request, self._headers),
+            _message(tap.request, self.headers),
             tap.status,
             _message(tap.reply, tap.headers),
             self._beside.now() - self._at,
         )
 
     def _leave(self) -> None:
-        """Note the batch: the legacy host may have it from now on."""
+        """Have the batch noted: the legacy host may have it from now on."""
         if self._identity is not None:
-            self._note()
+            self._note_if_taken()
         elif self.tap.whole:
-            raw = self.tap.request
+            self._body = self.tap.request
             if not self._watched:
                 self.tap.let_go()
                 self._room.give_back()
-            self._beside.spawn(asyncio.create_task(self._recognize_and_note(raw)))
+            self._beside.read_later(self)
         else:
             self._beside.passages.miss()
 
-    async def _recognize_and_note(self, raw: bytes) -> None:
-        """Note a batch that nobody has read; whose caller proves nothing, once the legacy host has taken it."""
-        try:
-            self._identity = await self._beside.recognize(self._sender, raw, self._headers)
-            if not self._identity:
-                return
-            if await self._beside.has_proof(self._sender, self._headers):
-                if not self._answered.done() or self._answered.result() not in REFUSED:
-                    self._note()
-            elif 200 <= await self._answered < 300:
-                self._note()
-        except Exception:
-            log.exception(Event.UNEXPECTED, sender=self._sender.id)
-
-    def _note(self) -> None:
-        if self._identity:
+    def _note_if_taken(self) -> None:
+        """Note the batch if the legacy host may have taken it; without proof, if it says that it has."""
+        if not self._identity or self._noted or not self.tap.has_sent or self._status in REFUSED:
+            return
+        if self._proven or (self._status is not None and 200 <= self._status < 300):
             self._noted = True
-            self._beside.passages.note(self._sender, self._identity)
+            self._beside.passages.note(self.sender, self._identity)
 
 
 def _message(body: bytes, headers: Mapping[str, str]) -> Message:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 from bridge.comparing import Bucket
 from bridge.readiness.chapters import write_coverage, write_differences, write_rules, write_switches
 from bridge.readiness.markup import bullets, count, fold, section, text
@@ -19,6 +21,7 @@ _CHAPTERS = (
     ("switches", "Switches"),
 )
 _CLASSES = {Severity.BLOCKS: "blocks", Severity.LOOK: "look", Severity.NOTE: "note"}
+_TOLD = ((Severity.BLOCKS, "against it"), (Severity.LOOK, "to look at"), (Severity.NOTE, "to know"))
 MOST_OPEN = 8
 """A list that is longer is folded."""
 
@@ -71,15 +74,9 @@ def _write_head(report: Report) -> str:
 
 
 def _summary(report: Report) -> str:
-    found = [
-        f"{sum(reason.severity is severity for reason in report.reasons)} {what}"
-        for severity, what in (
-            (Severity.BLOCKS, "against it"),
-            (Severity.LOOK, "to look at"),
-            (Severity.NOTE, "to know"),
-        )
-    ]
-    return text(f"{', '.join(found)}; {count(report.traffic.total('rows'))} rows compared.")
+    found = Counter(reason.severity for reason in report.reasons)
+    told = [f"{found[severity]} {what}" for severity, what in _TOLD if found[severity]]
+    return text(f"{', '.join(told) or 'No reason against it'}; {count(report.traffic.total('rows'))} rows compared.")
 
 
 def _write_reasons(report: Report) -> list[str]:

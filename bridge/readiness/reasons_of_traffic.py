@@ -175,5 +175,5 @@ def _list_ways(differences: Sequence[FieldDifference], state: State) -> Iterator
     found = [(each.path, way) for each in differences for way in each.ways if way.state is state]
     for path, way in sorted(found, key=lambda one: -one[1].count):
         excuse = f" ({way.excuse})" if way.excuse else ""
-        origin = f", made by {way.origin}" if way.origin else ""
+        origin = f" ← {way.origin}" if way.origin else ""
         yield f"{path}: {way.count:,} {way.kind}{excuse}{origin}"

@@ -6,7 +6,7 @@ STYLE = """
 :root { color-scheme: light dark;
   --ground: #fff; --ink: #1b1f24; --quiet: #57606a; --line: #d0d7de; --card: #f6f8fa;
   --go: #116329; --stop: #a40e26; --look: #7d4e00; --note: #0a4a8a;
-  --same: #2f7ebd; --excused: #e0a100; --different: #c2371a; }
+  --same: #2f7ebd; --excused: #a87400; --different: #c2371a; }
 @media (prefers-color-scheme: dark) { :root {
   --ground: #11151a; --ink: #e6e9ed; --quiet: #9aa4af; --line: #39424d; --card: #1a2027;
   --go: #5fd38a; --stop: #ff8a80; --look: #f0c068; --note: #8cc4ff;

@@ -8,7 +8,6 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from pathlib import Path
-from typing import Protocol
 
 from bridge.recording.files import name_file
 from bridge.recording.lines import Line, write_line
@@ -19,12 +18,8 @@ CLOSE_SECONDS = 5.0
 _PRIVATE, _PRIVATE_FOLDER = 0o600, 0o700
 
 
-class Tell(Protocol):
-    """Hears when writing begins to fail, and when it works again."""
-
-    def __call__(self, fault: OSError | None) -> None:
-        """Take the fault, or None."""
-        ...
+Tell = Callable[[OSError | None], None]
+"""Hears the fault when writing begins to fail, and None when it works again."""
 
 
 class Recorder:

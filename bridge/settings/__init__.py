@@ -1,8 +1,8 @@
 """What the operator decides: one TOML file, environment variables over it, every fault told at once.
 
-`model` declares each setting with its default and meaning, `cutover` those of leaving the legacy host, `kinds` what they
-share; `loading` reads the file; `overrides` lays the environment over it; `checks` and `cutover_checks` look across
-tables; `faults` words what is wrong; `reference` lists every setting for the README.
+`model` declares each setting with its default and meaning, `cutover` those of leaving the legacy host, `kinds` what
+they share; `loading` reads the file; `overrides` lays the environment over it; `checks` and `cutover_checks` look
+across tables; `faults` words what is wrong; `reference` lists every setting for the README.
 """
 
 from __future__ import annotations

@@ -123,6 +123,7 @@ class Watcher:
         sight = await make_readable(exchange, self._desks, self._placer)
         if sight is None:
             self.count(exchange, "unreadable")
+            await self._record_unreadable(exchange)
             return
         if any(self._switches.current(one).recording for one in sight.organizations):
             await asyncio.sleep(0)
@@ -130,6 +131,12 @@ class Watcher:
         if sight.shadowed:
             await asyncio.sleep(0)
             await self._shadow(sight)
+
+    async def _record_unreadable(self, exchange: Exchange) -> None:
+        """Have it written down that there was a request which is no batch; whose it was, only its sender tells."""
+        recorded = tuple(one for one in self._organizations_of(exchange) if self._switches.current(one).recording)
+        if recorded:
+            await self._scribe.record(exchange, recorded, exchange.request.body, exchange.reply.body)
 
     def count(self, exchange: Exchange, what: str) -> None:
         """Count an exchange that is not compared, for every shadowed organization of its sender."""

@@ -15,7 +15,18 @@ from typing import Any
 import msgspec
 from rich.console import Console
 
-from tests.benchmarks import announcing, comparing, pending, processes, reading, replicas, survival, translation, xref
+from tests.benchmarks import (
+    announcing,
+    comparing,
+    cutover,
+    pending,
+    processes,
+    reading,
+    replicas,
+    survival,
+    translation,
+    xref,
+)
 from tests.benchmarks.figures import Figure, as_document, show
 
 SUITES: dict[str, Callable[[], Iterable[Figure]]] = {
@@ -29,6 +40,7 @@ SUITES: dict[str, Callable[[], Iterable[Figure]]] = {
     "pending": pending.measure,
     "xref": xref.measure,
     "reading": reading.measure,
+    "cutover": cutover.measure,
     "comparing": comparing.measure,
 }
 

@@ -271,6 +271,12 @@ def test_a_row_that_names_its_claim_by_a_modern_id_is_known(reference: bytes | N
 
 # --- always --------------------------------------------------------------------------------------------------------
 
+FATED: Mapping[str, dict[str, Any]] = {
+    "refused": {"verdict": Verdict.REFUSED},
+    "pending": {"verdict": Verdict.PENDING},
+    "legacy": {"operation": LEGACY.name},
+    "other": {"organization": OTHER},
+}
 FATES = st.sampled_from(["accepted", "accepted", "accepted", "refused", "pending", "legacy", "other"])
 BATCHES = st.tuples(
     st.lists(st.tuples(st.sampled_from(ROWS), FATES, st.integers(0, 9)), min_size=1, max_size=6),
@@ -286,12 +292,8 @@ def make(number: int, rows: Sequence[tuple[str, str, int]], more: Mapping[str, A
         some = body.setdefault(objectname, [])
         address = Address(objectname, len(some))
         some.append({"ledgerref": f"{number}-{address}"})
-        changes[address] = {"unique_id": f"u{entity}" if entity > 3 else f"{number}-{address}"} | {
-            "refused": {"verdict": Verdict.REFUSED},
-            "pending": {"verdict": Verdict.PENDING},
-            "legacy": {"operation": LEGACY.name},
-            "other": {"organization": OTHER},
-        }.get(fate, {})
+        unique_id = f"u{entity}" if entity > 3 else f"{number}-{address}"
+        changes[address] = {"unique_id": unique_id, **FATED.get(fate, {})}
     return store(f"b{number}", body, rows=changes, **more)
 
 

@@ -87,7 +87,8 @@ def test_settings_and_variables_exist(document: str) -> None:
     """A setting or variable that a document names can be set; what looks like one may also be a module."""
     known = {setting.key.replace("[].", ".") for setting in describe_settings()}
     known |= {key.rpartition(".")[0] for key in known}
-    spelt = r"(?:server|storage|modern|mappings|reading|legacy|cutover|shadow|recording|guardrails)\.\w+|(?:sender|organization)\[\]\.[\w.]+"
+    sections = "|".join(sorted({key.partition(".")[0] for key in known} - {"organization", "sender"}))
+    spelt = rf"(?:{sections})\.\w+|(?:sender|organization)\[\]\.[\w.]+"
     named = {name.replace("[].", ".") for name in re.findall(rf"`({spelt})`", prose(document))}
     named = {name for name in named if not (ROOT / "bridge" / f"{name.replace('.', '/')}.py").exists()}
     for variable in re.findall(r"\bBRIDGE__([A-Z0-9_]+)", read(document)):

@@ -63,6 +63,10 @@ class Ground:
     """By how many days the bridge's clock is behind."""
     kept: dict[str, tuple[Shipment, bytes]] = field(default_factory=dict)
     """Batches and their answers that a later step sends again, by the name of the step."""
+    days: dict[str, str] = field(default_factory=dict)
+    """The day on which a step took place, by its name."""
+    recorded: dict[str, list[Path]] = field(default_factory=dict)
+    """The files that a step recorded, by its name."""
 
     # --- waiting ---------------------------------------------------------------------------------------------------
 
@@ -139,6 +143,12 @@ class Ground:
         if status != 200 or not self.erp.hear(shipment, reply):
             raise OperatorError(f"batch {shipment.batchid} was answered {status}, without a word on each row")
         return reply
+
+    def keep_recording(self, step: str) -> None:
+        """Remember which files are new since the last step that recorded."""
+        before = {file for files in self.recorded.values() for file in files}
+        self.recorded[step] = sorted(set(self.settings.recording.folder.glob("*.jsonl")) - before)
+        self.days[step] = self.today
 
     # --- looking ---------------------------------------------------------------------------------------------------
 

@@ -44,6 +44,7 @@ async def pass_through(story: Story, ground: Ground) -> None:
         folder = ground.settings.recording.folder
         sent = BATCHES_A_DAY + 1
         await ground.until(lambda: _count_lines(folder) == sent, "every batch is recorded")
+    ground.keep_recording("legacy")
     _show_recording(story, folder)
 
 
@@ -82,7 +83,8 @@ async def shadow(story: Story, ground: Ground) -> None:
             await ground.deliver(ground.erp.write(ground.creditors, INVOICES, NO_DUE_DATE, AMBIGUOUS, STRANGER))
         await ground.wait_for_comparisons(BATCHES_A_DAY)
         rows, differences = await ground.seen(Topic.COMPARED), await ground.seen(Topic.DIFFERENCE)
-    await story.run(f"compare {_recorded_today(ground)}", 1)
+    ground.keep_recording("shadow")
+    await story.run(f"compare {_recorded(ground, 'shadow')}", 1)
     story.check(rows["same",] and rows["different",], f"the running bridge compared the same: {_say(rows)}")
     paths = sorted({path for path, *_ in differences})
     story.check([path.lower() for path in paths] == PLANTED, f"and found what is there to be found: {', '.join(paths)}")
@@ -93,16 +95,14 @@ def _say(rows: Counter[tuple[str, ...]]) -> str:
     return ", ".join(f"{rows[bucket,]:,} {bucket}" for bucket in Bucket)
 
 
-def _recorded_today(ground: Ground) -> str:
-    files = sorted(ground.settings.recording.folder.glob(f"{ground.today}*"))
-    return " ".join(map(quote, files))
+def _recorded(ground: Ground, step: str) -> str:
+    return " ".join(map(quote, ground.recorded[step]))
 
 
 async def compare_recordings(story: Story, ground: Ground) -> None:
     """Step 3: `bridge compare`, which needs no running bridge."""
     story.tell("No bridge runs now: the recording of the first day is enough.")
-    ground.days_ago = FIRST_DAY
-    recorded = _recorded_today(ground)
+    recorded = _recorded(ground, "legacy")
     await story.run(f"compare {recorded}", 1)
     story.tell("With a rule for each difference that is expected, by somebody, for a reason, until a day:")
     await story.run(f"compare {recorded} --rules {quote(ground.checkout / RULES)}")
@@ -110,9 +110,8 @@ async def compare_recordings(story: Story, ground: Ground) -> None:
 
 async def decide(story: Story, ground: Ground) -> None:
     """Step 4: NO-GO, then GO."""
-    ground.days_ago = SECOND_DAY
     story.tell("On the second day:")
-    await story.run(f"ready {ORG} --at {ground.today}", 1)
+    await story.run(f"ready {ORG} --at {ground.days['shadow']}", 1)
     story.tell("So: the rules are put into the configuration, the creditor is onboarded, the ERP writes its amounts")
     story.tell("clearly. The bridge is started again, and five days of traffic go by in shadow (its clock is moved).")
     ground.configure(in_full=True)

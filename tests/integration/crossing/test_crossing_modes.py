@@ -175,13 +175,12 @@ async def test_what_strangers_send_in_a_senders_name_is_not_noted(open_crossing:
 
 
 async def test_callers_whom_only_the_legacy_host_knows_are_noted_once_it_has_taken_their_batch(
-    open_crossing: Any, batch: Any, wait_until: Any
+    open_crossing: Any, batch: Any
 ) -> None:
     """A password that the bridge does not know does not keep a batch from being recognized."""
     async with open_crossing() as crossed:
         reply = await crossed.world.post(batch("B-1"), bearer="only-the-host-knows", senderid="ERP-1")
         assert reply.code == 0
-        await wait_until(lambda: not crossed.world.bridge.crossing.beside._tasks)
         await crossed.switch(ORG_A, Mode.MODERN)
         await post_as(crossed, "ERP-1", batch("B-1"))
         assert crossed.host.batchids == ["B-1", "B-1"]

@@ -84,9 +84,9 @@ def take(name: str, at: float, *, sender: str = "ERP-1", verdicts: str = "aa", *
     return [*changes, DecideRows(name, outcomes)]
 
 
-def fill(folder: Path, *changes: Any, hook: Hook | None = None) -> None:
+def fill(folder: Path, *changes: Any, hook: Hook | None = None, url: str = "sqlite:///journal.db") -> None:
     async def write() -> None:
-        journal = await open_journal("sqlite:///journal.db", base=folder)
+        journal = await open_journal(url, base=folder)
         for change in changes:
             await journal.write(change)
         if hook is not None:
@@ -381,3 +381,21 @@ def test_a_file_that_cannot_get_its_name_is_told_with_its_export(
     (export,) = run("debt", ORG, "-c", back, "--json").json["exports"]
     assert ran.code == 1
     assert f"write the file with --export {export['id']}" in ran.err
+
+
+def test_on_postgresql_it_is_the_same(
+    run: Run, configure: Callable[..., Path], postgres_url: str, tmp_path: Path
+) -> None:
+    """Listed, written once, written again."""
+    config = configure(more=LEGACY_FIRST)
+    settings = config.read_text(encoding="utf-8").replace("sqlite:///journal.db", postgres_url)
+    config.write_text(settings, encoding="utf-8")
+    history = switches((START, Mode.MODERN), (END, Mode.LEGACY))
+    fill(tmp_path, *history, *take("b-1", START + 10, verdicts="ara"), url=postgres_url)
+    first, second = tmp_path / "first.json", tmp_path / "second.json"
+    told = run("debt", ORG, "-c", config, "--out", first, "--json").json
+    assert [row["objectindex"] for row in told["rows"]] == [0, 2]
+    assert run("debt", ORG, "-c", config, "--out", second, "--export", told["export"]).code == 0
+    assert second.read_bytes() == first.read_bytes()
+    assert run("debt", ORG, "-c", config, "--json").json["carried"] == 2
+    assert run("ready", ORG, "-c", config, "--at", "2023-11-20").code == 1

@@ -83,7 +83,7 @@ def test_a_no_go(run: Run, config: Path) -> None:
     ran = run("ready", ORG, "-c", config, "--at", AT)
     assert ran.code == 1
     assert "blocks: Without excuse: 12 differences in 12 fields." in ran.out
-    assert "  - invoice.f00?[31m: 1 value, made by a.toml: b" in ran.out
+    assert "  - invoice.f00?[31m: 1 value ← a.toml: b" in ran.out
     assert "  - … 2 more: see --html or --json" in ran.out
     assert "creditor 999 of sender ERP-1" in ran.out
     assert "invoice.colour: 3 rows" in ran.out

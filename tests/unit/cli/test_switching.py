@@ -378,6 +378,16 @@ def test_recording_twice_is_refused(run: Run, config: Path) -> None:
     assert "is recorded already, by Kari at" in run("record", "start", ORG, *WORD, "-c", config).err
 
 
+def test_status_counts_what_was_recorded(run: Run, config: Path) -> None:
+    """Each file of the folder is told with its exchanges and its size."""
+    folder = config.parent / "var" / "recordings"
+    folder.mkdir(parents=True)
+    (folder / "2026-11-20-a-1.jsonl").write_bytes(b"{}\n" * 1500)
+    assert "2026-11-20-a-1.jsonl  1,500      4" in run("record", "status", "-c", config).out
+    files = run("record", "status", "--json", "-c", config).json["files"]
+    assert files == [{"file": "2026-11-20-a-1.jsonl", "lines": 1500, "bytes": 4500}]
+
+
 def test_status(run: Run, config: Path) -> None:
     """Who is recorded, since when, whatever was switched meanwhile."""
     write(config, Switch(OTHER, Mode.LEGACY, recording=True, at=1_700_000_000.0, actor="Ola", reason="begin"), 0)

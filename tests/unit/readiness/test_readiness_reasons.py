@@ -65,7 +65,7 @@ def test_a_difference_without_excuse_blocks(spoil: See, terms: Terms, seen: See)
     assert (reason.severity, dict(reason.figures)) == (BLOCKS, {"differences": 12, "fields": 2})
     assert reason.details == (
         "payment.row: 7 missing (expired: old)",
-        "invoice.message: 5 value, made by autocollect/invoice.toml: carry x",
+        "invoice.message: 5 value ← autocollect/invoice.toml: carry x",
     )
     assert not assess(evidence, terms).is_go
 
