@@ -17,9 +17,10 @@ A batch travels downwards through the rooms once:
 introduce the rooms to each other, which do not know one another. The way back is `readback`: what connectors ask about
 claims and settlements, from modern lists to legacy entries. What only the legacy host can answer, `passthrough` hands
 to it; where both systems share a batch, `delivery` carries the legacy half. Which of the two a row goes to is said by
-`switchboard`, and taken back by `guardrails`. `housekeeping` takes over what a dead replica left and carries out
-operators' `orders`. `app` puts everything together, `server` runs it; `sandbox` stands in for the modern API and
-imports nothing of the rest.
+`switchboard`, and taken back by `guardrails`; `watching` compares the legacy host's answers with what `predicting`
+says. `housekeeping` takes over what a dead replica left and carries out operators' `orders`. `assembly` puts
+everything together, `app` opens it, `server` runs it; `sandbox` stands in for the modern API and imports nothing of the
+rest.
 """
 
 __version__ = "0.3.0"

@@ -1,88 +1,34 @@
-"""Put everything together: settings in, aiohttp application out. Nothing is built at import."""
+"""Open the bridge and close it: settings in, aiohttp application out. Nothing is built at import."""
 
 from __future__ import annotations
 
 import asyncio
-import random
-import time
-import uuid
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
-import aiohttp
-from aiohttp import web
-
-from bridge.crew import Crew, gather_crew
-from bridge.crew import Ground as CrewGround
-from bridge.crossing import Bank, Crossing, make_crossing
-from bridge.dispatch import Dispatch
+from bridge.assembly import Bridge, Environment, Ground, Sessions, assemble
 from bridge.errors import OperatorError, SettingsFault
-from bridge.housekeeping import Housekeeping
 from bridge.intake import Desk
-from bridge.journal import Journal, News
 from bridge.journal.opening import open_journal
 from bridge.journal.patient import PatientJournal
-from bridge.lobby import Lobby
 from bridge.logs import Event, get_log
-from bridge.lookout import Lookout, LookoutGround, make_lookout
 from bridge.mapping import load_profiles
-from bridge.metrics import Metrics
-from bridge.modern.catalogue import Catalogue
-from bridge.office import Office
-from bridge.open_batches import Limits
 from bridge.organizations import Directory
-from bridge.passthrough import PassThrough, open_legacy_session
-from bridge.pipeline import Pipeline
-from bridge.placing import Placer
+from bridge.passthrough import open_legacy_session
 from bridge.reach import open_session
-from bridge.readback import Readback, read_terms
 from bridge.relay import open_relay_session
 from bridge.senders import Senders
 from bridge.settings import Settings, require_profiles
 from bridge.shadowing import ShadowTarget, shadow_settings
-from bridge.steering import Steering, make_steering
-from bridge.surface import fetch_jwks, make_surface
-from bridge.work import Worker
-from bridge.workshop import Workshop
+from bridge.surface import fetch_jwks
+
+__all__ = ["LINGER_SECONDS", "Bridge", "Environment", "load_desks", "open_bridge", "open_sessions"]
 
 log = get_log()
 
 LINGER_SECONDS = 2.0
 """How long answers that are already written may take to leave the sockets at the end."""
-CALLERS_PER_BATCH = 4
-"""How many callers may wait for every batch that may be open: impatient ones send the same batch again, and wait."""
-
-
-@dataclass(frozen=True, slots=True)
-class Environment:
-    """What comes from outside the program: time, ids, chance."""
-
-    clock: Callable[[], float] = time.time
-    new_id: Callable[[], str] = lambda: str(uuid.uuid4())
-    chance: random.Random = random.Random()  # noqa: RUF009, S311 - one shared source of jitter, not of secrets
-
-
-@dataclass(frozen=True, slots=True)
-class Bridge:
-    """The bridge, open and at work: its application, and the parts that are started and stopped."""
-
-    app: web.Application
-    pipeline: Pipeline
-    workshop: Workshop
-    readback: Readback
-    dispatch: Dispatch
-    housekeeping: Housekeeping
-    metrics: Metrics
-    steering: Steering
-    crossing: Crossing
-    lookout: Lookout
-    senders: Senders
-
-    async def drain(self, seconds: float) -> None:
-        """Take nothing more in; let callers that are held have what is known after at most so many seconds."""
-        await asyncio.gather(self.pipeline.drain(seconds), self.crossing.drain(seconds))
 
 
 def load_desks(settings: Settings, directory: Directory) -> dict[str, Desk]:
@@ -103,34 +49,41 @@ async def open_bridge(settings: Settings, environment: Environment | None = None
         async with open_sessions(settings) as sessions, _open_target(settings, environment) as target:
             patient = PatientJournal(journal, clock=environment.clock, sleep=asyncio.sleep)
             senders = Senders(settings, fetch_jwks(sessions.modern), environment.clock)
-            ground = _Ground(settings, environment, directory, desks, journal, patient, sessions, senders, target)
-            bridge = _assemble(ground)
-            await bridge.steering.switchboard.refresh()
-            await bridge.steering.switchboard.search()
-            steering = bridge.steering
-            going = (
-                steering.switchboard.run(),
-                steering.observatory.run(),
-                bridge.crossing.passages.run(),
-                bridge.lookout.run(),
-                bridge.housekeeping.run(),
-            )
-            rounds = [asyncio.create_task(one) for one in going]
-            try:
+            ground = Ground(settings, environment, directory, desks, journal, patient, sessions, senders, target)
+            bridge = assemble(ground)
+            async with _at_work(bridge):
                 yield bridge
-            finally:
-                for one in rounds:
-                    one.cancel()
-                await asyncio.gather(*rounds, return_exceptions=True)
-                await bridge.dispatch.quiesce(LINGER_SECONDS)
-                await bridge.workshop.close()
-                await bridge.readback.close()
-                await bridge.crossing.close()
-                await bridge.lookout.close()
-                await bridge.steering.observatory.flush()
     finally:
         await journal.close()
         log.info(Event.BRIDGE_STOPPED)
+
+
+@asynccontextmanager
+async def _at_work(bridge: Bridge) -> AsyncIterator[None]:
+    """Set everything going that goes by itself; afterwards let go in an order that loses nothing."""
+    steering = bridge.steering
+    await steering.switchboard.refresh()
+    await steering.switchboard.search()
+    going = (
+        steering.switchboard.run(),
+        steering.observatory.run(),
+        bridge.crossing.passages.run(),
+        bridge.lookout.run(),
+        bridge.housekeeping.run(),
+    )
+    rounds = [asyncio.create_task(one) for one in going]
+    try:
+        yield
+    finally:
+        for one in rounds:
+            one.cancel()
+        await asyncio.gather(*rounds, return_exceptions=True)
+        await bridge.dispatch.quiesce(LINGER_SECONDS)
+        await bridge.workshop.close()
+        await bridge.readback.close()
+        await bridge.crossing.close()
+        await bridge.lookout.close()
+        await steering.observatory.flush()
 
 
 @asynccontextmanager
@@ -153,202 +106,9 @@ async def _open_target(settings: Settings, environment: Environment) -> AsyncIte
         yield ShadowTarget(pipeline, senders.senders if senders else (), served, clock=environment.clock)
 
 
-@dataclass(frozen=True, slots=True)
-class Sessions:
-    """The ways out: to the modern system, and to the legacy host as a proxy and with batches of our own."""
-
-    modern: aiohttp.ClientSession
-    legacy: aiohttp.ClientSession
-    relay: aiohttp.ClientSession
-
-
 @asynccontextmanager
 async def open_sessions(settings: Settings) -> AsyncIterator[Sessions]:
     """Open every session, and close them afterwards."""
     host = settings.legacy
     async with open_session() as modern, open_legacy_session(host) as legacy, open_relay_session(host) as relay:
         yield Sessions(modern, legacy, relay)
-
-
-@dataclass(frozen=True, slots=True)
-class _Ground:
-    """What everything stands on."""
-
-    settings: Settings
-    environment: Environment
-    directory: Directory
-    desks: Mapping[str, Desk]
-    journal: Journal
-    patient: PatientJournal
-    sessions: Sessions
-    senders: Senders
-    target: ShadowTarget | None
-
-    @property
-    def crew(self) -> CrewGround:
-        """Return what those who work batches stand on."""
-        outside = self.environment
-        return CrewGround(
-            self.settings,
-            self.directory,
-            self.journal,
-            self.patient,
-            self.sessions.modern,
-            self.sessions.relay,
-            outside.clock,
-            outside.new_id,
-            outside.chance,
-        )
-
-
-def _assemble(ground: _Ground) -> Bridge:
-    """Introduce everyone to everyone."""
-    clock, new_id = ground.environment.clock, ground.environment.new_id
-    metrics, lobby = Metrics(), _make_lobby(ground)
-    steering = make_steering(ground.settings, ground.journal, metrics, lambda: workshop.works, clock=clock)
-    lookout = _make_lookout(ground, steering, metrics)
-    crew = gather_crew(ground.crew, lookout.offer)
-    workshop = _make_workshop(ground, crew.worker, lobby, metrics, steering)
-    pipeline = Pipeline(
-        ground.desks, ground.journal, workshop, lobby, crew.keyring, scorer=steering.scores, clock=clock, new_id=new_id
-    )
-    _watch(ground, crew, workshop, metrics)
-    housekeeping = _make_housekeeping(ground, workshop, steering, metrics)
-    readback = _make_readback(ground, crew, metrics)
-    ground.journal.listen(
-        _spread(lobby, crew, housekeeping, workshop, readback, ground.patient, steering.switchboard.hear)
-    )
-    crossing = _make_crossing(ground, pipeline, readback, steering, lookout, metrics)
-    surface = make_surface(
-        ground.settings, ground.directory, ground.desks, ground.journal, pipeline, crossing, metrics, clock=clock
-    )
-    return Bridge(
-        surface,
-        pipeline,
-        workshop,
-        readback,
-        crew.dispatch,
-        housekeeping,
-        metrics,
-        steering,
-        crossing,
-        lookout,
-        ground.senders,
-    )
-
-
-def _make_lookout(ground: _Ground, steering: Steering, metrics: Metrics) -> Lookout:
-    outside = ground.environment
-    standing = LookoutGround(
-        ground.settings,
-        ground.journal,
-        ground.desks,
-        Placer(ground.directory, steering.switchboard),
-        steering.switchboard,
-        steering.observatory,
-        metrics,
-        ground.senders.find,
-        outside.clock,
-        outside.new_id,
-    )
-    return make_lookout(standing, ground.target)
-
-
-def _make_crossing(
-    ground: _Ground, pipeline: Pipeline, readback: Readback, steering: Steering, lookout: Lookout, metrics: Metrics
-) -> Crossing:
-    settings, clock = ground.settings, ground.environment.clock
-    return make_crossing(
-        settings,
-        Bank(ground.senders, ground.directory, ground.desks, pipeline, readback),
-        PassThrough(ground.sessions.legacy, settings.legacy.base_url),
-        steering.switchboard,
-        ground.journal,
-        lookout,
-        metrics,
-        clock=clock,
-    )
-
-
-def _make_workshop(ground: _Ground, worker: Worker, lobby: Lobby, metrics: Metrics, steering: Steering) -> Workshop:
-    server = ground.settings.server
-    return Workshop(
-        ground.desks,
-        ground.journal,
-        ground.patient,
-        worker,
-        lobby,
-        observer=metrics,
-        scorer=steering.scores,
-        limits=Limits(server.max_open_batches, server.max_open_batches_per_sender, server.max_open_rows),
-        clock=ground.environment.clock,
-    )
-
-
-def _watch(ground: _Ground, crew: Crew, workshop: Workshop, metrics: Metrics) -> None:
-    metrics.watch(
-        open_batches=lambda: len(workshop.works),
-        pending_rows=lambda: workshop.works.pending_rows,
-        held_organizations=lambda: crew.gates.closed,
-    )
-    metrics.rows_in_doubt({one.id: 0 for one in ground.settings.organizations})
-
-
-def _make_housekeeping(ground: _Ground, workshop: Workshop, steering: Steering, metrics: Metrics) -> Housekeeping:
-    clock, new_id = ground.environment.clock, ground.environment.new_id
-    return Housekeeping(
-        workshop,
-        Office(workshop, ground.journal, ground.patient, clock=clock, new_id=new_id),
-        ground.journal,
-        steering.guardrails.look,
-        show_doubts=metrics.rows_in_doubt,
-        retention_seconds=ground.settings.storage.retention_days * 86_400,
-        clock=clock,
-    )
-
-
-def _make_lobby(ground: _Ground) -> Lobby:
-    most = CALLERS_PER_BATCH * ground.settings.server.max_open_batches
-    return Lobby(clock=ground.environment.clock, most_callers=most)
-
-
-def _make_readback(ground: _Ground, crew: Crew, metrics: Metrics) -> Readback:
-    return Readback(
-        ground.directory,
-        {name: desk.profile.read for name, desk in ground.desks.items()},
-        Catalogue(crew.client.reader),
-        ground.journal,
-        crew.access,
-        terms=read_terms(ground.settings),
-        observer=metrics,
-        clock=time.monotonic,
-    )
-
-
-def _spread(
-    lobby: Lobby,
-    crew: Crew,
-    housekeeping: Housekeeping,
-    workshop: Workshop,
-    readback: Readback,
-    patient: PatientJournal,
-    hear_switch: Callable[[str], None],
-) -> Callable[[News, str], None]:
-    """Return who hears which news of the journal."""
-
-    def finish(batch_id: str) -> None:
-        lobby.stir(batch_id)
-        crew.expecting.stir(batch_id)
-
-    hearers: dict[News, Callable[[str], None]] = {
-        News.FINISHED: finish,
-        News.HINT: crew.waiter.hint,
-        News.ORDERED: lambda _: housekeeping.hurry(),
-        News.LOST: workshop.forsake,
-        News.ASKED: workshop.tell_if_parked,
-        News.PARKED: lobby.dismiss,
-        News.BACK: lambda _: patient.try_again(),
-        News.CHANGED: readback.forget,
-        News.SWITCHED: hear_switch,
-    }
-    return lambda news, subject: hearers[news](subject)

@@ -9,6 +9,8 @@ from typing import Any, NamedTuple
 
 OBJECTNAMES = ("creditor", "invoice", "payment", "action")
 """The four arrays of a legacy batch, in the order of dependency and of the reply."""
+WHOLE_BATCH = "batch"
+"""The objectname of an error about no single row."""
 
 
 class Address(NamedTuple):

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 
 from bridge.journal import Journal, Observation, SetSwitch, StaleSwitch
 from bridge.logs import Event, get_log
-from bridge.modes import Mode, Switch
+from bridge.modes import GUARDRAIL, Mode, Switch
 from bridge.observing import MINUTE, Topic
 from bridge.scores import ERROR
 from bridge.settings import Budgets
@@ -21,8 +21,6 @@ from bridge.switchboard import Switchboard, share_of
 
 log = get_log()
 
-GUARDRAIL = "guardrail"
-"""Who switched back, in the history."""
 WINDOW_MINUTES = 15.0
 FEWEST_ROWS = 20
 LATE_PERCENT = 5.0

@@ -77,33 +77,26 @@ class Intake:
         """Keep a row that the legacy host will be sent, as it came."""
         self.relayed.append(row)
         self.claims.add_elsewhere(row.organization, row.address, names)
-        self.rows.append(
-            RowRecord(
-                row.address,
-                Verdict.PENDING,
-                ledgerref=ledgerref,
-                organization=row.organization,
-                operation=row.operation.name,
-                item=row.item,
-            )
-        )
+        self.rows.append(_pending(row, ledgerref))
 
     def plan(self, row: PlannedRow, ledgerref: str) -> None:
         """Keep a row that will be submitted."""
         self.planned.append(row)
         self.claims.add(row)
-        self.rows.append(
-            RowRecord(
-                row.address,
-                Verdict.PENDING,
-                ledgerref=ledgerref,
-                organization=row.organization,
-                operation=row.operation.name,
-                unique_id=row.unique_id,
-                item=row.item,
-                reference=pack_row(row),
-            )
-        )
+        self.rows.append(_pending(row, ledgerref, pack_row(row)))
+
+
+def _pending(row: PlannedRow, ledgerref: str, packed: bytes | None = None) -> RowRecord:
+    return RowRecord(
+        row.address,
+        Verdict.PENDING,
+        ledgerref=ledgerref,
+        organization=row.organization,
+        operation=row.operation.name,
+        unique_id=row.unique_id,
+        item=row.item,
+        reference=packed,
+    )
 
 
 class Desk:

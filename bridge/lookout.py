@@ -14,9 +14,9 @@ from bridge.exchanges import Exchange
 from bridge.intake import Desk
 from bridge.journal import Journal
 from bridge.logs import Event, get_log
-from bridge.mapping.origins import trace_origins
 from bridge.metrics import Metrics
-from bridge.observing import Observatory
+from bridge.observing import HOUR, Observatory
+from bridge.origins import trace_origins
 from bridge.placing import Placer
 from bridge.recording import Recorder, Redactor
 from bridge.senders import Sender
@@ -57,16 +57,16 @@ class Lookout:
         watcher: Watcher,
         queue: WatchQueue,
         recorder: Recorder | None,
-        recall: Callable[[], Awaitable[bool]],
+        recall: Callable[[float], Awaitable[bool]],
         *,
-        recall_seconds: float = RECALL_SECONDS,
+        clock: Callable[[], float],
     ) -> None:
-        """`recall` reads what was learnt before, and by other replicas."""
+        """`recall` reads what was learnt since a moment (Unix seconds), also by other replicas."""
         self._watcher = watcher
         self._queue = queue
         self._recorder = recorder
         self._recall = recall
-        self._recall_seconds = recall_seconds
+        self._clock = clock
 
     def offer(self, exchange: Exchange) -> None:
         """Take an exchange somebody wants to see, if there is room; never waits, never raises."""
@@ -83,15 +83,19 @@ class Lookout:
             await asyncio.gather(recalling, return_exceptions=True)
 
     async def _remember(self) -> None:
+        """Read everything once, then what is new: what was counted in an hour may be written after its end."""
+        since = 0.0
         while True:
+            now = self._clock()
             try:
-                await self._recall()
+                if await self._recall(since):
+                    since = now - 2 * HOUR
             except Exception:
                 log.exception(Event.UNEXPECTED)
-            await asyncio.sleep(self._recall_seconds)
+            await asyncio.sleep(RECALL_SECONDS)
 
     async def close(self) -> None:
-        """Leave out what is still waiting, and write down what was recorded; `run` must have ended."""
+        """Look a last time at what still waits, and write down what was recorded; `run` must have ended."""
         await self._queue.finish(LAST_LOOK_SECONDS)
         await self._watcher.close()
         if self._recorder is not None:
@@ -115,7 +119,13 @@ def make_lookout(ground: LookoutGround, target: Target | None) -> Lookout:
         leave_out=leave_out,
     )
     organizations = [one.id for one in ground.settings.organizations]
-    return Lookout(watcher, queue, recorder, lambda: watcher.recall(ground.journal, organizations))
+    return Lookout(
+        watcher,
+        queue,
+        recorder,
+        lambda since: watcher.recall(ground.journal, organizations, since),
+        clock=ground.clock,
+    )
 
 
 def _make_watcher(ground: LookoutGround, recorder: Recorder | None, target: Target | None) -> Watcher:

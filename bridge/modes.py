@@ -9,6 +9,8 @@ import hashlib
 from dataclasses import dataclass
 from enum import StrEnum
 
+GUARDRAIL = "guardrail"
+"""The actor of switches that nobody made."""
 BUCKETS = 10_000
 """Into how many parts the creditors of an organization are spread; a percentage has two decimals."""
 

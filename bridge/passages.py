@@ -98,7 +98,7 @@ class Passages:
     def miss(self) -> None:
         """Hear of a batch that has left without a note: it was too large to be recognized on its way."""
         self._observer.notes_lost(1)
-        log.warning(Event.NOTES_LOST, count=1, why="a batch was too large to be recognized on its way")
+        log.error(Event.NOTES_LOST, count=1, why="a batch was too large to be recognized on its way")
 
     async def knows(self, sender: Sender, identity: str) -> bool:
         """Tell whether a batch went to the legacy host, and still counts as the same batch.

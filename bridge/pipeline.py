@@ -24,6 +24,7 @@ from bridge.lobby import Lobby
 from bridge.logs import Event, get_log
 from bridge.notes import Notes
 from bridge.senders import Sender
+from bridge.telling import Teller
 from bridge.work import Work, open_work
 from bridge.workshop import Workshop
 
@@ -87,6 +88,7 @@ class Pipeline:
         desks: Mapping[str, Desk],
         books: Books,
         workshop: Workshop,
+        teller: Teller,
         lobby: Lobby,
         keyring: Keyring,
         *,
@@ -97,6 +99,7 @@ class Pipeline:
         self._desks = desks
         self._books = books
         self._workshop = workshop
+        self._teller = teller
         self._lobby = lobby
         self._keyring = keyring
         self._scorer = scorer
@@ -133,21 +136,21 @@ class Pipeline:
         batch_id = batch.record.id if isinstance(batch, Work) else batch.id
         with self.count_failures(ticket.organizations), self._lobby.visit():
             if not isinstance(batch, Work) and batch.reply is None:
-                self._workshop.ask_if_parked(batch.id)  # the answer finds its caller in the lobby
+                self._teller.ask_if_parked(batch.id)  # the answer finds its caller in the lobby
             try:
                 reply = await self._lobby.wait(batch_id, ticket.deadline, partial(self._look, batch))
                 if reply is None:
                     async with asyncio.timeout(None if ticket.replayed else LAST_LOOK_SECONDS):
-                        reply = await self._workshop.interim(batch)
+                        reply = await self._teller.interim(batch)
             except (CannotTakeNow, TimeoutError):
                 if ticket.replayed or not isinstance(batch, Work):
                     raise
-                reply = await self._workshop.remembered(batch)
+                reply = await self._teller.remembered(batch)
             return Answer(reply, batch_id, ticket.replayed)
 
     async def is_final(self, ticket: Ticket) -> bool:
         """Tell whether a batch has its final answer; raises CannotTakeNow when that cannot be read."""
-        return await self._workshop.look(ticket.batch) is not None
+        return await self._teller.look(ticket.batch) is not None
 
     @contextmanager
     def _visit(self) -> Iterator[None]:
@@ -180,8 +183,8 @@ class Pipeline:
         work = self._workshop.works.find(sender.id, record.identity)
         batch = work if work is not None and work.record.id == record.id else record
         with self._lobby.visit():
-            reply = await self._workshop.look(batch)
-            return Answer(reply or await self._workshop.interim(batch), record.id)
+            reply = await self._teller.look(batch)
+            return Answer(reply or await self._teller.interim(batch), record.id)
 
     async def knows(self, sender: Sender, identity: str) -> bool:
         """Tell whether this batch was taken here, or at another replica; raises CannotTakeNow when that cannot be read.
@@ -205,9 +208,9 @@ class Pipeline:
 
     async def _look(self, batch: Work | BatchRecord) -> bytes | None:
         """Return the answer that a caller need not wait for any longer, if there is one."""
-        if self._workshop.is_parked(batch):
-            return await self._workshop.interim(batch)
-        return await self._workshop.look(batch)
+        if self._teller.is_parked(batch):
+            return await self._teller.interim(batch)
+        return await self._teller.look(batch)
 
     async def _recognize_or_take(self, asked: _Asked) -> tuple[Work | BatchRecord, bool]:
         """Return the batch, and whether it was known before: at work here, finished, or worked elsewhere."""

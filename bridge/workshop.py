@@ -1,4 +1,4 @@
-"""The open batches of this replica: opened here or taken over, worked until every row is decided, answered."""
+"""The open batches of this replica: opened here or taken over, worked until every row is decided."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from typing import Protocol
 from bridge.batch import Address, Outcome, Verdict
 from bridge.calls import Outcomes, close_nothing
 from bridge.errors import BridgeError, CannotTakeNow
-from bridge.intake import Desk
 from bridge.journal import (
     BatchRecord,
     Change,
@@ -31,6 +30,7 @@ from bridge.logs import Event, get_log
 from bridge.open_batches import Limits, OpenBatches
 from bridge.replying import render
 from bridge.resumption import reopen
+from bridge.telling import Teller
 from bridge.work import Work, Worker
 
 log = get_log()
@@ -70,7 +70,7 @@ class Workshop:
 
     def __init__(
         self,
-        desks: Mapping[str, Desk],
+        teller: Teller,
         store: Journal,
         journal: PatientJournal,
         worker: Worker,
@@ -81,7 +81,7 @@ class Workshop:
         limits: Limits,
         clock: Callable[[], float],
     ) -> None:
-        self._desks = desks
+        self._teller = teller
         self._store = store
         self._journal = journal
         self._worker = worker
@@ -91,8 +91,6 @@ class Workshop:
         self._clock = clock
         self._works = OpenBatches(limits)
         self._tasks: dict[str, asyncio.Task[None]] = {}
-        self._stranded: dict[str, str] = {}
-        """Why a batch that is ours cannot be worked until the operator mends the mappings."""
         self._orphans: dict[str, None] = {}
         """Batches that are ours already, but not at work yet."""
 
@@ -116,9 +114,8 @@ class Workshop:
         Raises IdentityTaken, TooManyBatches, or CannotTakeNow when the bridge is full or the journal cannot be written:
         then nothing was taken.
         """
-        self._works.refuse_when_full(
-            work.record.sender, len(work.rows)
-        )  # others may have come in while this one was read
+        # others may have come in while this one was read
+        self._works.refuse_when_full(work.record.sender, len(work.rows))
         self._works.keep(work)
         try:
             work.calls = await self._worker.first_calls(work)
@@ -163,20 +160,14 @@ class Workshop:
         if batch.id not in self._orphans:
             return  # it was lost to others while it was read
         try:
-            work = reopen(stored, attempts, self._desk_of(batch))
+            work = reopen(stored, attempts, self._teller.desk_of(batch))
         except CannotTakeNow as reason:
             log.error(Event.BATCH_PARKED, batch=batch.id, why=str(reason))  # noqa: TRY400 - the way there is no news
-            self._stranded[batch.id] = str(reason)
+            self._teller.strand(batch.id, str(reason))
             return
         log.info(Event.BATCH_RESUMED, batch=batch.id, sender=batch.sender, rows=len(stored.rows))
         self._works.keep(work)
         self._start(work)
-
-    def _desk_of(self, batch: BatchRecord) -> Desk:
-        desk = self._desks.get(batch.profile)
-        if desk is None:
-            raise CannotTakeNow(f"this batch waits for the profile {batch.profile}, which no sender speaks any more")
-        return desk
 
     # --- working ---------------------------------------------------------------------------------------------------
 
@@ -236,14 +227,15 @@ class Workshop:
         if len(known) < len(work.rows):
             return ()
         work.sealed = await render(work.rows, known, work.desk.profile.reply)
-        return (FinishBatch(work.record.id, work.sealed, self._clock(), tuple(work.organizations())),)
+        return (self._finishing(work, work.sealed),)
+
+    def _finishing(self, work: Work, reply: bytes) -> FinishBatch:
+        return FinishBatch(work.record.id, reply, self._clock(), tuple(work.organizations()))
 
     async def _finish(self, work: Work) -> None:
         if work.sealed is None:  # the last verdict did not come with a call, or two calls ended at the same time
-            work.sealed = await self.remembered(work)
-            await self._journal.write(
-                FinishBatch(work.record.id, work.sealed, self._clock(), tuple(work.organizations()))
-            )
+            work.sealed = await self._teller.remembered(work)
+            await self._journal.write(self._finishing(work, work.sealed))
         work.reply = work.sealed
         self._works.drop(work)
         seconds = self._clock() - work.record.received_at
@@ -252,56 +244,6 @@ class Workshop:
         self._scorer.rows_decided(work.record.received_at, verdicts)
         self._scorer.batch_answered(work.record, work.organizations(), seconds)
         log.info(Event.BATCH_FINISHED, batch=work.record.id, sender=work.record.sender)
-
-    # --- answering -------------------------------------------------------------------------------------------------
-
-    def is_parked(self, batch: Work | BatchRecord) -> bool:
-        """Tell whether waiting for a batch is useless until an operator has settled its rows in doubt."""
-        return isinstance(batch, Work) and batch.parked and not batch.lost
-
-    def ask_if_parked(self, batch_id: str) -> None:
-        """Have the replica that works a batch say so if waiting for it is useless; here `is_parked` tells."""
-        self._store.tell(News.ASKED, batch_id)
-
-    def tell_if_parked(self, batch_id: str) -> None:
-        """Answer a replica that holds callers for a batch which is worked here."""
-        work = self._works.get(batch_id)
-        if work is not None and work.parked:
-            self._store.tell(News.PARKED, batch_id)
-
-    async def look(self, batch: Work | BatchRecord) -> bytes | None:
-        """Return the final answer of a batch, wherever it is worked, if there is one.
-
-        Raises CannotTakeNow, with the reason, for a batch that waits for the operator to mend its profile.
-        """
-        if isinstance(batch, Work) and not batch.lost:
-            return batch.reply
-        record = batch.record if isinstance(batch, Work) else batch
-        if record.reply is not None:
-            return record.reply
-        if reason := self._stranded.get(record.id):
-            raise CannotTakeNow(reason)
-        found = await self._store.find(record.sender, record.identity)
-        return found.reply if found is not None and found.id == record.id else None
-
-    async def interim(self, batch: Work | BatchRecord) -> bytes:
-        """Return the answer that the journal allows now, whoever works the batch.
-
-        What is in memory may be behind what was told elsewhere, and take it back: a divided call tells its outcomes at
-        its end, the answer to a commit may be late, and another replica may have taken the batch over.
-        """
-        record = batch.record if isinstance(batch, Work) else batch
-        desk = self._desk_of(record)
-        standing = await self._store.standing(record.id)
-        if standing is None:
-            raise CannotTakeNow("the journal does not know this batch any more: send it again")
-        if standing.reply is not None:
-            return standing.reply
-        return await render(standing.rows, standing.outcomes, desk.profile.reply)
-
-    async def remembered(self, work: Work) -> bytes:
-        """Return the answer that memory allows: durable, but perhaps behind what others have been told."""
-        return await render(work.rows, dict(work.outcomes), work.desk.profile.reply)
 
     # --- letting go ------------------------------------------------------------------------------------------------
 

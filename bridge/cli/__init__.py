@@ -6,7 +6,7 @@ A command imports its file only when it runs, so that `bridge --help` answers at
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -21,7 +21,7 @@ from bridge.cli import (
     replay_commands,
     xref_commands,
 )
-from bridge.cli.options import FAULTY, HELP_STYLE, AsJson, Config
+from bridge.cli.options import FAULTY, HELP_STYLE, AsJson, Config, read_day
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -99,7 +99,7 @@ def sandbox(
 
     On the same port it stands in for the legacy host: POST and GET /webapi/api/Batch, Attachment, Ping, with any
     credentials. A bridge that is to hand calls on to it has `[legacy] base_url` set to the address without a path, as
-    config/cutover.toml has. What it accepted is shown at /sandbox/legacy; config/sandbox/legacy.toml is a script for it.
+    in config/cutover.toml. What it accepted is shown at /sandbox/legacy; config/sandbox/legacy.toml is a script for it.
 
     It is built from the public pages only: error bodies, required fields, the idempotency header, case actions and
     more are assumptions, and the vendor's own validation is not played. A green run against it proves the bridge, not
@@ -201,9 +201,7 @@ def translate(
 
 @app.command()
 def compare(
-    files: Annotated[
-        list[Path], typer.Argument(metavar="FILES...", help="Recorded exchanges, or folders of them.")
-    ],
+    files: Annotated[list[Path], typer.Argument(metavar="FILES...", help="Recorded exchanges, or folders of them.")],
     config: Config,
     organization: Annotated[
         str | None, typer.Option(metavar="ORG", help="Only this organization's rows; its id or its configured name.")
@@ -212,8 +210,8 @@ def compare(
         Path | None, typer.Option(metavar="FILE", help="Expected differences; cutover.differences when left out.")
     ] = None,
     on: Annotated[
-        datetime | None,
-        typer.Option(metavar="DATE", formats=["%Y-%m-%d"], help="Judge expiry as on this day; today when left out."),
+        date | None,
+        typer.Option(metavar="DATE", parser=read_day, help="Judge expiry as on this day; today when left out."),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -225,7 +223,7 @@ def compare(
     """
     from bridge.cli import comparing
 
-    day = (on or datetime.now(UTC)).date()
+    day = on or datetime.now(UTC).date()
     if not comparing.compare_files(files, config, organization, rules, day, as_json=as_json):
         raise typer.Exit(FAULTY)
 

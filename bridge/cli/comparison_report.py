@@ -60,6 +60,10 @@ def to_json(outcome: Outcome, rules: Rules, on: date) -> dict[str, Any]:
 def write_outcome(screen: Screen, names: Mapping[str, str], outcome: Outcome, rules: Rules, on: date) -> None:
     """Show it; `names` are those of organizations."""
     findings = outcome.findings
+    if not outcome.compared:
+        _write_left_out(screen, outcome)
+        screen.say(bad("nothing could be compared: name recordings (.jsonl, .jsonl.gz), or a folder of them"))
+        return
     _write_counts(screen, outcome, names)
     screen.title("Where they differ" if findings.tree.leaves() else "Nowhere do they differ")
     write_tree(screen, findings.tree)
@@ -72,16 +76,18 @@ def write_outcome(screen: Screen, names: Mapping[str, str], outcome: Outcome, ru
             f"  {paths}: two legacy answers to one payload disagree here ({_count(resends, 'resend')} looked at)"
         )
     screen.say()
-    for reason, count in sorted(outcome.left_out.items()):
-        screen.say(waiting(f"left out: {count:,} {reason}"))
-    if not outcome.compared:
-        screen.say(bad("nothing could be compared"))
-    elif findings.differs:
+    _write_left_out(screen, outcome)
+    if findings.differs:
         rows, batches = findings.rows_in(Bucket.DIFFERENT), findings.batches[Bucket.DIFFERENT]
         differing = f"{_count(rows, 'row')} and {_count(batches, 'batch', 'es')} as a whole"
         screen.say(bad(f"{_count(outcome.compared, 'pair')}: {differing} differ without excuse"))
     else:
         screen.say(good(f"{_count(outcome.compared, 'pair')}: nothing differs without excuse"))
+
+
+def _write_left_out(screen: Screen, outcome: Outcome) -> None:
+    for reason, count in sorted(outcome.left_out.items()):
+        screen.say(waiting(f"left out: {count:,} {reason}"))
 
 
 def _count(number: int, noun: str, plural: str = "s") -> str:

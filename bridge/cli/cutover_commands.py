@@ -7,19 +7,21 @@ As in the rest of the command line, a command imports what does its work only wh
 from __future__ import annotations
 
 import secrets
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from bridge.cli.options import FAULTY, AsJson, Config, Organization
-
-MOMENTS = ["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M:%S"]
+from bridge.cli.options import FAULTY, AsJson, Config, Organization, read_day, read_moment
 
 Since = Annotated[
     datetime | None,
-    typer.Option(metavar="TIME", formats=MOMENTS, help="UTC; when rows began to go to the bridge, if left out."),
+    typer.Option(
+        metavar="TIME",
+        parser=read_moment,
+        help="From when on, in UTC; since rows began to go to the bridge, when left out.",
+    ),
 ]
 Out = Annotated[
     Path | None, typer.Option(metavar="FILE", help="Write what is owed as a legacy batch, and remember that.")
@@ -32,8 +34,10 @@ def ready(
     config: Config,
     days: Annotated[int, typer.Option(metavar="N", min=1, max=366, help="How many days to look back.")] = 14,
     at: Annotated[
-        datetime | None,
-        typer.Option("--at", metavar="DATE", formats=["%Y-%m-%d"], help="The last of them, by UTC; today."),
+        date | None,
+        typer.Option(
+            "--at", metavar="DATE", parser=read_day, help="The last of these days, by UTC; today when left out."
+        ),
     ] = None,
     page: Annotated[
         Path | None, typer.Option("--html", metavar="FILE", help="Write the report as a page to pass on, too.")
@@ -49,7 +53,7 @@ def ready(
     """
     from bridge.cli import readying
 
-    day = (at or datetime.now(UTC)).date()
+    day = at or datetime.now(UTC).date()
     if not readying.show_readiness(config, organization, day, days, page, as_json=as_json):
         raise typer.Exit(FAULTY)
 
@@ -60,7 +64,7 @@ def debt(
     since: Since = None,
     out: Out = None,
     export: Export = "",
-    actor: Annotated[str, typer.Option("--actor", "--by", metavar="NAME", help="Who takes it; kept.")] = "",
+    actor: Annotated[str, typer.Option("--actor", "--by", metavar="NAME", help="Who takes it; kept with --out.")] = "",
     as_json: AsJson = False,
 ) -> None:
     """List what exists only in the modern system, once an organization is back with the legacy host.
@@ -76,8 +80,10 @@ def debt(
     if export and out is None:
         raise typer.BadParameter("needs --out FILE", param_hint="--export")
     now = datetime.now(UTC)
+    if since is not None and since > now:
+        raise typer.BadParameter("must not lie ahead (UTC)", param_hint="--since")
     wish = owing.Wish(
-        since=None if since is None else since.replace(tzinfo=UTC).timestamp(),
+        since=None if since is None else since.timestamp(),
         out=out,
         again=export.strip(),
         new_export=f"{now:%Y%m%d}-{secrets.token_hex(4)}",

@@ -14,8 +14,8 @@ from bridge.journal import Claim
 from bridge.legacy.body import split
 from bridge.legacy.rendering import whole_batch_error
 from bridge.mapping import load_profile
-from bridge.mapping.origins import trace_origins
 from bridge.organizations import Directory
+from bridge.origins import trace_origins
 from bridge.predicting import Prediction, predict, read_in
 from bridge.recording import Line
 from bridge.senders import Sender, Senders

@@ -16,7 +16,7 @@ from bridge.batch import Address, Verdict
 from bridge.cli.places import address_fields
 from bridge.cli.progress import show_progress
 from bridge.cli.replay_files import require_recordings
-from bridge.cli.screen import Screen, good, print_json, waiting
+from bridge.cli.screen import Screen, bad, good, print_json, waiting
 from bridge.errors import CallerError, OperatorError
 from bridge.intake import Desk
 from bridge.legacy.body import split
@@ -63,8 +63,8 @@ class Impact:
     """By what changes, places in arrays left out: how many rows."""
 
 
-def show_impact(files: Sequence[Path], config: Path, before: Path, after: Path, *, as_json: bool) -> bool:
-    """Show every row that changes; tell whether there is one."""
+def show_impact(files: Sequence[Path], config: Path, before: Path, after: Path, *, as_json: bool) -> Impact:
+    """Show every row that changes; return what there was to see."""
     settings = load_settings(config, os.environ)
     require_recordings(files)
     for option, folder in (("--before", before), ("--after", after)):
@@ -84,7 +84,7 @@ def show_impact(files: Sequence[Path], config: Path, before: Path, after: Path, 
         print_json(_to_json(impact, listed))
     else:
         _write_summary(screen, impact)
-    return impact.changed > 0
+    return impact
 
 
 class Versions:
@@ -233,9 +233,11 @@ def _write_summary(screen: Screen, impact: Impact) -> None:
         screen.table(("what", "rows"), [(kind, f"{count:,}") for kind, count in impact.kinds.most_common()])
     screen.say()
     told = f"{impact.changed:,} of {impact.rows:,} rows in {impact.lines:,} exchanges change"
-    screen.say(waiting(told) if impact.changed else good(told))
+    screen.say((waiting if impact.changed else good if impact.lines else bad)(told))
     for why, count in impact.left_out.items():
         screen.say(waiting(f"  left out: {count:,} lines that {why}"))
+    if not impact.lines:
+        screen.say("Nothing could be looked at: name recordings (.jsonl, .jsonl.gz).")
 
 
 def _to_json(impact: Impact, rows: Sequence[ChangedRow]) -> dict[str, Any]:

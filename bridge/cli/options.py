@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -12,6 +13,25 @@ FAULTY = 1
 """Exit code of a command that did its work and found something wrong."""
 HELP_STYLE: Literal["markdown"] | None = "markdown" if sys.stdout.isatty() else None
 """Boxes and colours are for terminals; piped help is plain text."""
+
+
+def read_day(typed: str) -> date:
+    """Read a day as typed; BadParameter, with how to write one, when it is none."""
+    try:
+        return datetime.strptime(typed.strip(), "%Y-%m-%d").date()  # noqa: DTZ007 - a day has no zone
+    except ValueError:
+        raise typer.BadParameter(f"{typed}: is no day; write it as 2026-11-20") from None
+
+
+def read_moment(typed: str) -> datetime:
+    """Read a moment in UTC as typed, or the begin of a day; BadParameter, with how to write one, when it is none."""
+    for form in ("%Y-%m-%d", "%Y-%m-%d %H:%M", "%Y-%m-%d %H:%M:%S"):
+        try:
+            return datetime.strptime(typed.strip().replace("T", " "), form).replace(tzinfo=UTC)
+        except ValueError:
+            continue
+    raise typer.BadParameter(f"{typed}: is no moment; write it as 2026-11-20, or 2026-11-20T14:30:00 (UTC)")
+
 
 Config = Annotated[
     Path,

@@ -9,7 +9,7 @@ from pathlib import Path
 from bridge.cli.journals import read_books
 from bridge.cli.organizations import find_organization
 from bridge.cli.screen import Screen, good, print_json, waiting
-from bridge.cli.switches import choose, first_switch, name_of, say_who, switch_fields
+from bridge.cli.switches import choose, first_switch, name_of, switch_fields
 from bridge.cli.switching import Word, write_switch
 from bridge.cli.times import say_time, write_iso
 from bridge.errors import OperatorError
@@ -76,8 +76,8 @@ def _require_means(settings: Settings) -> None:
 def _turn(organization: OrganizationSettings, current: Switch, wanted: bool, word: Word) -> Switch:
     if current.recording is wanted:
         raise OperatorError(
-            f"{name_of(organization)} is {'recorded already' if wanted else 'not recorded'}, by {say_who(current)}; "
-            "nothing was changed"
+            f"{name_of(organization)} is {'recorded already' if wanted else 'not recorded'}; nothing was changed: "
+            "see `bridge record status`"
         )
     return replace(current, recording=wanted, number=0, at=word.at, actor=word.actor, reason=word.reason)
 

@@ -55,7 +55,8 @@ def replay(
     from bridge.cli import replaying
 
     pace = replaying.Pace(rate, speed)
-    replaying.replay(files, config, against.value, out, pace, resume=resume, limit=limit)
+    if not replaying.replay(files, config, against.value, out, pace, resume=resume, limit=limit):
+        raise typer.Exit(FAULTY)
 
 
 def impact(
@@ -63,7 +64,9 @@ def impact(
     config: Config,
     before: Annotated[Path, typer.Option(metavar="FOLDER", help="Mappings as they are: a folder of profiles.")],
     after: Annotated[Path, typer.Option(metavar="FOLDER", help="Mappings as they would be.")],
-    fail: Annotated[bool, typer.Option("--fail", help="Exit with code 1 when a row changes.")] = False,
+    fail: Annotated[
+        bool, typer.Option("--fail", help="Exit with code 1 when a row changes, as when there is nothing to look at.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """List exactly the rows of a recording that two versions of the mappings treat differently.
@@ -73,6 +76,6 @@ def impact(
     """
     from bridge.cli import impact as impacts
 
-    changed = impacts.show_impact(files, config, before, after, as_json=as_json)
-    if fail and changed:
+    seen = impacts.show_impact(files, config, before, after, as_json=as_json)
+    if not seen.lines or (fail and seen.changed):
         raise typer.Exit(FAULTY)

@@ -15,7 +15,7 @@ import msgspec
 from bridge.cli.answering import Answering, open_answering
 from bridge.cli.progress import Advance, show_progress
 from bridge.cli.replay_files import OutFile, open_out, read_in_order, require_recordings
-from bridge.cli.screen import Screen, good, waiting
+from bridge.cli.screen import Screen, bad, good, waiting
 from bridge.errors import OperatorError
 from bridge.recording import Found, Line, list_files, read_recordings
 from bridge.settings import Settings, load_settings
@@ -62,12 +62,16 @@ MOST_PROBLEMS = 5
 
 def replay(
     files: Sequence[Path], config: Path, against: str, out: Path, pace: Pace, *, resume: bool, limit: int | None
-) -> None:
-    """Answer recorded requests and write them to `out` with their answers."""
+) -> bool:
+    """Answer recorded requests and write them to `out` with their answers; tell whether there were any."""
     settings = load_settings(config, os.environ)
     require_recordings(files)
     if any(path.resolve() == out.resolve() for path in list_files(files)):
         raise OperatorError(f"--out: {out} is one of the recordings to be replayed; name another file")
+    if any(path.is_dir() and out.resolve().is_relative_to(path.resolve()) for path in files):
+        raise OperatorError(
+            f"--out: {out} would lie among the recordings, and count twice from then on; name a file elsewhere"
+        )
     screen, tally = Screen(), Tally()
     total = sum(found.line is not None for found in read_recordings(files))
     with open_out(out, resume=resume) as file:
@@ -78,6 +82,7 @@ def replay(
             screen.say(waiting(f"Interrupted: {tally.answered:,} answered; the same command with --resume goes on."))
             raise
     _tell(screen, tally, out, config)
+    return tally.answered + tally.known > 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,9 +144,12 @@ async def _answer(answering: Answering, found: Found, line: Line, run: Run) -> N
 
 def _tell(screen: Screen, tally: Tally, out: Path, config: Path) -> None:
     known = f", {tally.known:,} were answered before" if tally.known else ""
-    screen.say(good(f"{out}: {tally.answered:,} exchanges answered{known}"))
+    found = tally.answered + tally.known > 0
+    told = f"{out}: {tally.answered:,} exchanges answered{known}"
+    screen.say(good(told) if found else bad("Nothing could be answered: name recordings (.jsonl, .jsonl.gz)."))
     for why, count in tally.left_out.items():
         screen.say(waiting(f"  left out: {count:,} lines that {why}"))
     for problem in tally.problems:
         screen.say(f"    {problem}")
-    screen.say(f"Compare the answers: bridge compare {out} --config {config}")
+    if found:
+        screen.say(f"Compare the answers: bridge compare {out} --config {config}")

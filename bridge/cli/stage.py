@@ -27,12 +27,13 @@ def perform(play: Callable[[], Coroutine[None, None, bool]], *, logs: bool) -> b
         return asyncio.run(play())
 
 
-def find_checkout(needed: Sequence[Path]) -> Path:
-    """Return the folder that holds config/ and mappings/: here, or where this package lies."""
-    for candidate in (Path.cwd(), Path(bridge.__file__).parent.parent):
+def find_checkout(needed: Sequence[Path], named: Path | None = None) -> Path:
+    """Return the folder that holds config/ and mappings/: the one named, else here, or where this package lies."""
+    for candidate in (named,) if named is not None else (Path.cwd(), Path(bridge.__file__).parent.parent):
         if all((candidate / one).is_file() for one in needed):
             return candidate
-    raise OperatorError(f"no {needed[0]} and samples here: run this in a checkout, or name one with --folder")
+    where = "here" if named is None else f"in {named}"
+    raise OperatorError(f"no {needed[0]} and samples {where}: run this in a checkout, or name one with --folder")
 
 
 def read_file(path: Path) -> bytes:

@@ -15,10 +15,9 @@ from bridge.cli.organizations import find_organization
 from bridge.cli.screen import Screen, good, print_json, waiting
 from bridge.cli.switches import name_of, read_current, say_who, switch_fields
 from bridge.errors import OperatorError
-from bridge.guardrails import GUARDRAIL
 from bridge.journal import Office, SetSwitch, StaleSwitch
 from bridge.journal.opening import open_office
-from bridge.modes import Mode, Switch
+from bridge.modes import GUARDRAIL, Mode, Switch
 from bridge.settings import OrganizationSettings, Settings, load_settings
 from bridge.switchboard import share_of
 

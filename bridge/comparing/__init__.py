@@ -11,6 +11,7 @@ from bridge.comparing.findings import Findings
 from bridge.comparing.judging import Judge, Origin, compare, compare_by_steps
 from bridge.comparing.loading import load_rules
 from bridge.comparing.noise import learn_by_steps, learn_noise
+from bridge.comparing.paths import in_reply_order
 from bridge.comparing.references import References
 from bridge.comparing.rules import Does, Rule, Rules
 from bridge.comparing.rules_file import read_rules
@@ -40,6 +41,7 @@ __all__ = [
     "compare_by_steps",
     "describe_rule",
     "describe_tree",
+    "in_reply_order",
     "learn_by_steps",
     "learn_noise",
     "load_rules",

@@ -6,11 +6,11 @@ from collections.abc import Callable, Collection, Generator, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 
-from bridge.batch import Address
+from bridge.batch import WHOLE_BATCH, Address
 from bridge.comparing.aligning import ABSENT, Found, Walk, show
 from bridge.comparing.paths import BODY, ENTRIES, ROW, STATUS, STATUSCODE, VERDICT
 from bridge.comparing.references import References
-from bridge.comparing.replies import ERRORS, RESPONSES, WHOLE_BATCH, Entry, Reply, member, read_reply
+from bridge.comparing.replies import ERRORS, RESPONSES, Entry, Reply, member, read_reply
 from bridge.comparing.rules import Does, Rules
 from bridge.comparing.values import NOISE, NOT_PREDICTED, Answer, Bucket, Comparison, Difference, Kind
 

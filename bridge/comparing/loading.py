@@ -18,7 +18,7 @@ def load_rules(file: Path | None, organizations: Collection[str] | None = None) 
         text = file.read_text(encoding="utf-8")
     except OSError as error:
         raise SettingsFault(
-            f"{file}: cannot be read ({error.strerror}); correct [cutover] differences in the configuration"
+            f"{file}: cannot be read ({error.strerror}); correct [cutover] differences in the configuration, or --rules"
         ) from error
     except UnicodeDecodeError as error:
         raise SettingsFault(f"{file}: is not UTF-8; save it as UTF-8") from error

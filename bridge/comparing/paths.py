@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 from functools import lru_cache
 
-from bridge.batch import OBJECTNAMES
+from bridge.batch import OBJECTNAMES, WHOLE_BATCH
 
 STATUS, BODY = "http.status", "http.body"
 STATUSCODE = "batch.statuscode"
@@ -17,9 +17,10 @@ _OF_ENTRIES = (ROW, VERDICT, ENTRIES, "objectname", "objectindex", "message")
 _OF_ROWS = (*_OF_ENTRIES, "ledgerref", "status_statuscode")
 _PLACES = {
     "http": ("status", "body"),
-    "batch": ("statuscode", "errors", "responses", *_OF_ENTRIES),
+    WHOLE_BATCH: ("statuscode", "errors", "responses", *_OF_ENTRIES),
     **dict.fromkeys(OBJECTNAMES, _OF_ROWS),
 }
+_RANKS = {place: rank for rank, place in enumerate(_PLACES)}
 DOCUMENTED = tuple(f"{place}.{name}" for place, names in _PLACES.items() for name in names)
 """Every path that needs no declaration."""
 
@@ -29,6 +30,12 @@ BEYOND = "(further fields)"
 """Stands for fields that are too many to be told one by one."""
 
 _SEGMENT = re.compile(r"[^\s.*\[\]]+(\[\])*")
+
+
+def in_reply_order(path: str) -> tuple[int, list[str]]:
+    """Return what paths are sorted by: as a reply is read, then by name."""
+    segments = path.split(".")
+    return _RANKS.get(segments[0], len(_RANKS)), segments
 
 
 def guarded(path: str) -> bool:

@@ -10,12 +10,10 @@ from typing import Any
 
 import msgspec
 
-from bridge.batch import Address
+from bridge.batch import WHOLE_BATCH, Address
 from bridge.comparing.values import Answer
 
 ERRORS, RESPONSES = "errors", "responses"
-WHOLE_BATCH = "batch"
-"""The objectname of entries about the batch as a whole."""
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _MOST_DIGITS = 9
 _INDEX = re.compile(rf"[0-9]{{1,{_MOST_DIGITS}}}")

@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from bridge.batch import OBJECTNAMES, Address
-from bridge.comparing.paths import BEYOND
+from bridge.batch import Address
+from bridge.comparing.paths import BEYOND, in_reply_order
 from bridge.comparing.values import Bucket, Difference, Kind
 
 SAMPLES = 5
@@ -16,8 +16,6 @@ LONGEST_SAMPLE = 300
 """How many characters of a value a sample shows."""
 LEAVES = 5_000
 """How many paths are told apart; a member's name may be anything, so what is beyond is put together."""
-
-_FIRST = ("http", "batch", *OBJECTNAMES)
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -108,7 +106,7 @@ class Tree:
 
     def leaves(self, organization: str | None = None) -> list[Leaf]:
         """Return every field that differs, in the order of a reply; None: of all organizations."""
-        found = [self._leaf(path, organization) for path in sorted(self._counts, key=_order)]
+        found = [self._leaf(path, organization) for path in sorted(self._counts, key=in_reply_order)]
         return [leaf for leaf in found if leaf.count]
 
     def branches(self, organization: str | None = None) -> Branch:
@@ -156,8 +154,3 @@ def _clip(text: str) -> str:
 
 def _fold(path: str) -> str:
     return f"{path.partition('.')[0]}.{BEYOND}"
-
-
-def _order(path: str) -> tuple[int, list[str]]:
-    first = path.partition(".")[0]
-    return (_FIRST.index(first) if first in _FIRST else len(_FIRST)), path.split(".")

@@ -70,7 +70,7 @@ def make_crossing(
 ) -> Crossing:
     """Put it together; `clock` tells Unix seconds."""
     passages = Passages(journal, observer=metrics, clock=clock)
-    placer = Placer(bank.directory, switchboard)
+    placer, strangers = Placer(bank.directory, switchboard), settings.cutover.pass_strangers
     # what is kept of bodies that pass must not put off callers whose bodies are read
     beside = Beside(legacy_host, bank.senders, passages, _make_bodies(settings), watch, clock=clock)
     batches = Batches(
@@ -84,17 +84,10 @@ def make_crossing(
         bank.desks,
         _make_bodies(settings),
         metrics,
-        pass_strangers=settings.cutover.pass_strangers,
+        pass_strangers=strangers,
     )
     questions = Questions(
-        bank.senders,
-        bank.pipeline,
-        bank.readback,
-        legacy_host,
-        switchboard,
-        placer,
-        metrics,
-        pass_strangers=settings.cutover.pass_strangers,
+        bank.senders, bank.pipeline, bank.readback, legacy_host, switchboard, placer, metrics, pass_strangers=strangers
     )
     return Crossing(batches, questions, legacy_host, passages, beside)
 

@@ -5,6 +5,7 @@ number of changes and makes them durable in one transaction, or none of them. Wh
 survived a power cut (docs: durability, sections 1 and 2).
 
 - `records`    what is stored, and read back
+- `cutover`    the same, of a cutover: what went to the legacy host, what was seen, what was handed over
 - `changes`    what `write` takes, and why it may refuse
 - `interface`  the protocols every store fulfils
 - `sqlite`     one file, one process
@@ -41,6 +42,7 @@ from bridge.journal.changes import (
     StaleSwitch,
 )
 from bridge.journal.claims import CLAIMS_AT_ONCE
+from bridge.journal.cutover import HandedOver, Observation, PassedBatch, Sample
 from bridge.journal.interface import Books, Journal, News, Office
 from bridge.journal.records import (
     Attempt,
@@ -50,17 +52,13 @@ from bridge.journal.records import (
     CallRecord,
     CaseEvent,
     Claim,
-    HandedOver,
     Ledger,
     NumberedSettlement,
-    Observation,
     Order,
     OrganizationBooks,
-    PassedBatch,
     PendingInvoice,
     Rebuild,
     RowRecord,
-    Sample,
     SeenCreditor,
     Settlement,
     Standing,

@@ -6,16 +6,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from bridge.batch import Address, CallState, Outcome
+from bridge.journal.cutover import Observation, PassedBatch, Sample
 from bridge.journal.records import (
     BatchRecord,
     CallRecord,
     CaseEvent,
     Claim,
-    Observation,
-    PassedBatch,
     Rebuild,
     RowRecord,
-    Sample,
     Settlement,
 )
 from bridge.modes import Switch

@@ -8,21 +8,18 @@ from typing import Protocol
 
 from bridge.batch import Address, Verdict
 from bridge.journal.changes import Change, ClerkChange, Hook
+from bridge.journal.cutover import HandedOver, Observation, PassedBatch, Sample
 from bridge.journal.records import (
     Attempt,
     BatchRecord,
     BatchSummary,
     CaseEvent,
     Claim,
-    HandedOver,
     Ledger,
     NumberedSettlement,
-    Observation,
     Order,
-    PassedBatch,
     PendingInvoice,
     Rebuild,
-    Sample,
     SeenCreditor,
     Standing,
     StoredBatch,

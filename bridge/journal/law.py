@@ -20,7 +20,7 @@ from bridge.journal.changes import (
     SetSwitch,
     StaleSwitch,
 )
-from bridge.journal.records import Sample
+from bridge.journal.cutover import Sample
 from bridge.modes import Switch
 
 

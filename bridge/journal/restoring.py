@@ -10,17 +10,15 @@ from typing import Any
 
 from bridge.batch import Address, CallState, Outcome, Verdict
 from bridge.journal.addresses import read_addresses
+from bridge.journal.cutover import HandedOver, Observation, Sample
 from bridge.journal.records import (
     Attempt,
     BatchRecord,
     CallRecord,
     CaseEvent,
-    HandedOver,
-    Observation,
     Order,
     PendingInvoice,
     RowRecord,
-    Sample,
     SeenCreditor,
     Settlement,
     Standing,

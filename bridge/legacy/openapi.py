@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from bridge.batch import OBJECTNAMES
+from bridge.batch import OBJECTNAMES, WHOLE_BATCH
 from bridge.legacy.openapi_reading import account_schemas, attachment_operation, read_operation
 from bridge.shape import Field, FieldType, Shape
 
@@ -183,7 +183,7 @@ def _member(member: Field) -> dict[str, Any]:
 def _reply() -> dict[str, Any]:
     text = {"type": "string"}
     address = {
-        "objectname": {"type": "string", "enum": [*OBJECTNAMES, "batch"]},
+        "objectname": {"type": "string", "enum": [*OBJECTNAMES, WHOLE_BATCH]},
         "objectindex": {"type": "integer", "minimum": 0},
     }
     return _closed(

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from bridge.batch import Address, Entry, Verdict
+from bridge.batch import WHOLE_BATCH, Address, Entry, Verdict
 
 
 class ErrorLine(msgspec.Struct):
@@ -63,7 +63,7 @@ def redact(reply: bytes, addresses: Collection[Address], text: str) -> bytes:
 
 def whole_batch_error(message: str) -> bytes:
     """Return the reply to a batch that could not be read or taken as a whole."""
-    return assemble(2, _fragments([ErrorLine("batch", 0, message)]), ())
+    return assemble(2, _fragments([ErrorLine(WHOLE_BATCH, 0, message)]), ())
 
 
 def _fragments(lines: Sequence[ErrorLine] | Sequence[ResponseLine]) -> list[bytes]:

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 import msgspec
 
-from bridge.batch import OBJECTNAMES, Address, Outcome, Verdict
+from bridge.batch import OBJECTNAMES, WHOLE_BATCH, Address, Outcome, Verdict
 from bridge.errors import CallerError
 from bridge.legacy.properties import decode
 from bridge.legacy.transfer import decode_body
@@ -18,8 +18,6 @@ LONGEST_REFERENCE = 500
 NO_REASON = "refused by the legacy host, which gives no reason"
 UNMENTIONED = "the legacy host's answer does not mention this row: look it up there before you send it again"
 STILL_PENDING = "the legacy host has not finished this row: look it up there before you send it again"
-WHOLE_BATCH = "batch"
-"""The objectname of an error about no single row."""
 
 _encode = msgspec.json.Encoder().encode
 

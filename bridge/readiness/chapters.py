@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from bridge.journal import Sample
+from bridge.modes import Switch
 from bridge.readiness.describing import write_moment
 from bridge.readiness.markup import bullets, code, count, fold, table, text
 from bridge.readiness.report import Branch, Coverage, FieldDifference, Report, State, grow
@@ -130,11 +131,15 @@ def write_switches(report: Report) -> str:
         "Switches, newest first",
         ("no.", "at (UTC)", "to", "by", "why"),
         [
-            (count(one.number), text(write_moment(one.at)), text(one.describe()), text(one.actor), text(one.reason))
+            (count(one.number), text(write_moment(one.at)), text(_way(one)), text(one.actor), text(one.reason))
             for one in report.switches
         ],
         numbers=(0,),
     )
+
+
+def _way(one: Switch) -> str:
+    return f"{one.describe()}, recorded" if one.recording else one.describe()
 
 
 def _file(each: Coverage) -> str:

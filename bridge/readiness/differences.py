@@ -6,13 +6,11 @@ from collections import Counter
 from collections.abc import Mapping
 from datetime import timedelta
 
-from bridge.batch import OBJECTNAMES
-from bridge.comparing import NOISE, NOT_PREDICTED, Bucket, Rule
+from bridge.comparing import NOISE, NOT_PREDICTED, Bucket, Rule, in_reply_order
 from bridge.observing import Topic
 from bridge.readiness.evidence import Evidence, Terms
 from bridge.readiness.report import FieldDifference, RuleUse, State, Way
 
-_FIRST = ("http", "batch", *OBJECTNAMES)
 _Sort = tuple[str, State, str, str]
 """(kind, state, excuse, origin)."""
 
@@ -26,7 +24,7 @@ def gather_differences(evidence: Evidence, terms: Terms) -> tuple[FieldDifferenc
             path, kind, bucket, excuse, origin = seen.subject
             state = _judge(bucket, excuse, rules, evidence, terms)
             fields.setdefault(path, Counter())[kind, state, excuse, origin] += seen.count
-    return tuple(_field(path, fields[path], evidence) for path in sorted(fields, key=_order))
+    return tuple(_field(path, fields[path], evidence) for path in sorted(fields, key=in_reply_order))
 
 
 def gather_rules(evidence: Evidence) -> tuple[RuleUse, ...]:
@@ -66,8 +64,3 @@ def _field(path: str, found: Counter[_Sort], evidence: Evidence) -> FieldDiffere
     samples = [one for one in evidence.samples if one.path == path and evidence.window.holds(one.at)]
     samples.sort(key=lambda one: (one.kind, one.at, one.sender, one.address or ("", 0), one.legacy, one.bridge))
     return FieldDifference(path, tuple(ways), tuple(samples))
-
-
-def _order(path: str) -> tuple[int, str]:
-    first = path.partition(".")[0]
-    return (_FIRST.index(first) if first in _FIRST else len(_FIRST)), path

@@ -5,14 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from bridge.modes import Mode
+from bridge.modes import GUARDRAIL, Mode
 from bridge.observing import Topic
 from bridge.readiness.evidence import Evidence
 from bridge.readiness.report import Coverage, Reason, Severity
 from bridge.readiness.wording import some
-
-GUARDRAIL = "guardrail"
-"""The actor of switches that nobody made."""
 
 
 def find_state_reasons(evidence: Evidence, coverage: Sequence[Coverage]) -> Iterator[Reason]:

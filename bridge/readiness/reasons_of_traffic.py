@@ -20,7 +20,7 @@ def find_traffic_reasons(
     rules: Sequence[RuleUse],
 ) -> Iterator[Reason]:
     """Yield them, the gravest first."""
-    yield from _find_too_little(evidence, terms, traffic)
+    yield from _find_too_little(terms, traffic)
     yield from _find_unexplained(evidence, differences)
     yield from _find_lapsed(differences)
     yield from _find_left_out(terms, traffic)
@@ -30,7 +30,7 @@ def find_traffic_reasons(
     yield from _find_noise(evidence, differences)
 
 
-def _find_too_little(evidence: Evidence, terms: Terms, traffic: Traffic) -> Iterator[Reason]:
+def _find_too_little(terms: Terms, traffic: Traffic) -> Iterator[Reason]:
     rows = traffic.total("rows")
     if rows >= terms.min_rows and traffic.days >= terms.min_days:
         return
@@ -41,7 +41,7 @@ def _find_too_little(evidence: Evidence, terms: Terms, traffic: Traffic) -> Iter
         f"Too little was compared: {some(rows, 'row')} on {some(traffic.days, 'day')}, where "
         f"{some(terms.min_rows, 'row')} on {some(terms.min_days, 'day')} are asked for.",
         figures,
-        f"Leave it in shadow mode (bridge mode set {evidence.organization} shadow), or look further back with --days.",
+        "Have it in shadow mode until there is more (bridge mode set), or look further back with --days.",
     )
 
 

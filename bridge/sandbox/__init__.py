@@ -3,8 +3,8 @@
 It imports nothing of the rest. A request travels: `server` (socket) → `api` (HTTP in and out) → `faults` (what strikes
 it) → `play` → `acceptance` (`strict`, idempotency) → `postings` → `books`, `settlements`. `reads` and `rendering`
 show what is there, `lifecycle` finishes batches, `events` and `webhooks` tell of it all; `admin` lets tests look in,
-`planting` lets them put things there. Beside it all stands the legacy host that is being replaced: `legacy_host` (HTTP),
-`legacy_reading`, `legacy_books`. `script` says what may go wrong, `limits` what is assumed.
+`planting` lets them put things there. `script` says what may go wrong, `limits` what is assumed. Beside it all stands
+the legacy host that is being replaced: `legacy_host` (HTTP) → `legacy_reading` → `legacy_books`.
 """
 
 from .limits import LIMITS

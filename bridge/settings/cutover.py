@@ -39,7 +39,7 @@ class CutoverSettings(Section):
         None, strict=False, description="file with the rules for differences that are expected"
     )
     watch_queue: Count = Field(
-        500,
+        10_000,
         description="how many exchanges with the legacy host may wait to be compared or recorded; more are left out",
     )
     watch_queue_mb: Size = Field(64, description="how much memory these may take, in megabytes")

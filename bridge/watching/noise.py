@@ -50,11 +50,11 @@ class Noise(Collection[tuple[str, str]]):
         if not told.endswith(BEYOND) and self._remember(organization, told):
             self._observatory.see(organization, Topic.NOISE, (told,))
 
-    async def recall(self, books: Books, organizations: Iterable[str]) -> bool:
-        """Remember what is written down; tell whether it could be read."""
+    async def recall(self, books: Books, organizations: Iterable[str], since: float) -> bool:
+        """Remember what was written down since then (Unix seconds); tell whether it could be read."""
         try:
             for organization in organizations:
-                for one in await books.observations(organization, 0.0, (Topic.NOISE,)):
+                for one in await books.observations(organization, since, (Topic.NOISE,)):
                     self._remember(organization, one.subject[0])
         except BridgeError:
             return False

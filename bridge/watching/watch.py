@@ -144,9 +144,9 @@ class Watcher:
             if Mode.SHADOW in self._switches.current(organization).modes:
                 self._observatory.see(organization, Topic.PAIR, (what,))
 
-    async def recall(self, books: Books, organizations: Iterable[str]) -> bool:
-        """Remember what was learnt before, and by other replicas; tell whether it could be read."""
-        return await self._noise.recall(books, organizations)
+    async def recall(self, books: Books, organizations: Iterable[str], since: float) -> bool:
+        """Remember what was learnt since then, also by other replicas; tell whether it could be read."""
+        return await self._noise.recall(books, organizations, since)
 
     async def close(self) -> None:
         """Wait for nobody any more."""

@@ -22,7 +22,7 @@ from typing import Any
 import msgspec
 
 from tests.benchmarks.cores import Cores, keep_core
-from tests.benchmarks.figures import Figure, median, percentile
+from tests.benchmarks.figures import Figure, median, percentile, spread
 from tests.benchmarks.launching import (
     ROOT,
     SENDER_HEADERS,
@@ -116,12 +116,12 @@ def _measure_watching(servers: Servers) -> Iterator[Figure]:
 
 
 def _judge(words: str, legacy: Sequence[list[float]], shadow: Sequence[list[float]], note: str) -> Iterator[Figure]:
-    """Compare medians of rounds; how far legacy mode's own rounds are apart is noise."""
+    """Compare medians of rounds; how far the middle half of legacy mode's own rounds are apart is noise."""
     for place in (0.5, 0.99):
         there, here = ([percentile(one, place) for one in found] for found in (legacy, shadow))
-        noise = max(there) - min(there)
+        noise = spread(there)
         limit = MOST_SHADOW_MS if place == 0.5 else noise
-        figures = f"{median(here):.2f} ms, legacy mode {median(there):.2f} ms (rounds {noise:.2f} ms apart)"
+        figures = f"{median(here):.2f} ms, legacy mode {median(there):.2f} ms (± {noise:.2f} ms)"
         name = f"{words}: added to legacy mode at {PER_SECOND} a second, p{place * 100:.0f}"
         yield Figure(name, median(here) - median(there), "ms", limit, note=f"{figures}; {note}")
 

@@ -49,6 +49,12 @@ def median(values: Iterable[float]) -> float:
     return statistics.median(values)
 
 
+def spread(values: Iterable[float]) -> float:
+    """Return how far the middle half of the values are apart."""
+    lower, _, upper = statistics.quantiles(values, n=4)
+    return upper - lower
+
+
 def show(figures: Sequence[Figure], console: Console) -> None:
     """Print all figures as a table."""
     table = Table("measure", "target", "measured", "", "note", title="How fast the bridge is on this machine")

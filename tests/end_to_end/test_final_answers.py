@@ -31,8 +31,16 @@ async def ask_until(site: Any, sent: dict[str, Any], bridge: Any, wanted: dict[A
         await asyncio.sleep(0.02)
 
 
-@pytest.mark.parametrize("tells_rows", [True, False])
-@pytest.mark.parametrize(("store", "replicas"), [("sqlite", 1), ("postgres", 2)], indirect=["store"])
+@pytest.mark.parametrize(
+    ("store", "replicas", "tells_rows"),
+    [
+        ("sqlite", 1, True),
+        ("sqlite", 1, False),
+        ("postgres", 2, False),
+        pytest.param("postgres", 2, True, marks=pytest.mark.chaos),
+    ],
+    indirect=["store"],
+)
 async def test_a_row_is_final_for_every_replica_while_its_neighbours_go_on(
     open_site: Any, invoice: Invoice, replicas: int, tells_rows: bool
 ) -> None:

@@ -111,22 +111,23 @@ async def die(site: Any, sent: dict[str, Any], breaks: Any, wait_until: Any, rea
 
 
 @STORES
+@pytest.mark.parametrize("restarts", [1, pytest.param(3, marks=pytest.mark.chaos)])
 async def test_a_half_that_was_on_its_way_is_never_sent_again(
-    open_site: Any, host: Host, invoice: Any, breaks: Any, wait_until: Any
+    open_site: Any, host: Host, invoice: Any, breaks: Any, wait_until: Any, restarts: int
 ) -> None:
     """Killed while the host has it: in doubt after each restart, until an operator says what became of it."""
     sent = mixed(invoice)
     async with opened(open_site, host, wait_until) as site:
         await die(site, sent, breaks, wait_until, lambda: host.bodies)
         host.go_on.set()
-        for _ in range(2):
+        for number in range(restarts):
+            if number:
+                await site.stop(15)
             await site.restart()
             reply = await site.post(sent, **CALLER)
             assert {place for place, state in reply.states.items() if state == "OK"} == OURS
             assert {place for place, state in reply.states.items() if state == "PENDING"} == THEIRS
-            await site.stop(15)
         assert (await site.ledger())["in_doubt"] == 2
-        await site.restart()
         words = ("--accepted", "--by", "Kari", "--because", "it is there", "--yes")
         await site.command("batches", "settle", reply.headers["x-bridge-batch"], *words)
         await wait_until(lambda: "batch_finished" in site.bridge.said, "the order is carried out")
@@ -137,7 +138,7 @@ async def test_a_half_that_was_on_its_way_is_never_sent_again(
         site.check_identities()
 
 
-@STORES
+@pytest.mark.parametrize("store", ["sqlite", pytest.param("postgres", marks=pytest.mark.chaos)], indirect=True)
 async def test_a_half_that_never_left_is_sent_after_the_restart(
     open_site: Any, host: Host, invoice: Any, breaks: Any, wait_until: Any
 ) -> None:

@@ -112,8 +112,7 @@ async def test_rows_are_bounded_too(open_world: Any, invoice: Invoice) -> None:
 
 def room_in_use(world: Any) -> int:
     """Return how much room bodies take at the moment."""
-    (route,) = world.bridge.app.router["legacy.batch"]
-    return int(route.handler.__self__._bodies.in_use)
+    return int(world.bridge.crossing.batches._bodies.in_use)
 
 
 @pytest.mark.parametrize("packed", [False, True], ids=["plain", "packed"])

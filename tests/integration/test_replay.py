@@ -116,7 +116,7 @@ def writes(sandbox: Running) -> Counter[str]:
     return Counter(invoice.number for invoice in books.invoices)
 
 
-@pytest.mark.parametrize("against", ["translate", "sandbox", "staging"])
+@pytest.mark.parametrize("against", ["translate", pytest.param("sandbox", marks=pytest.mark.chaos), "staging"])
 async def test_a_killed_replay_goes_on(tmp_path: Path, recording: Path, against: str) -> None:
     """After kill -9 the same command with --resume answers the rest: every exchange once, staging is sent each once."""
     out = tmp_path / "out.jsonl"

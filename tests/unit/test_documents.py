@@ -153,6 +153,8 @@ def measured() -> dict[str, tuple[str, tuple[str, ...]]]:
     metrics.request_answered("legacy.batch", 200)
     metrics.batch_taken("ERP-1", 1)
     metrics.webhook_received("CASE", "taken")
+    metrics.went("batch", "ERP-1", "legacy")
+    metrics.watch_recording(lambda: 1, lambda: 0)
     metrics.read_answered("ERP-1", "answered")
     metrics.reading_looked_up("cases", "hit")
     metrics.batch_finished("ERP-1", {}, 0.1)

@@ -55,6 +55,7 @@ from bridge.refusals import Refusals
 from bridge.relay import Answer as HostAnswer
 from bridge.relay import Replied, Sub
 from bridge.submission import Submitter, Terms
+from bridge.telling import Teller
 from bridge.verdicts import Judge
 from bridge.work import Worker, open_work
 from bridge.workshop import Workshop
@@ -448,9 +449,9 @@ class Simulation:
         worker = Worker(patient, submitter, Completer(references, Expecting(journal)), delivery, max_rows_per_call=50)
         limits = Limits(10**6, 10**6, 10**6)
         lobby = Lobby(clock=now)
-        desks = {"profile": DESK}
+        teller = Teller({"profile": DESK}, journal)
         return Workshop(
-            desks, journal, patient, worker, lobby, observer=NOBODY, scorer=NOBODY, limits=limits, clock=now
+            teller, journal, patient, worker, lobby, observer=NOBODY, scorer=NOBODY, limits=limits, clock=now
         )
 
     async def run(self, names: Sequence[str]) -> None:

@@ -64,14 +64,16 @@ def test_every_target_of_the_frame_exists() -> None:
         ["make", "--no-print-directory", "help"], cwd=ROOT, capture_output=True, text=True, check=True
     )
     targets = set(re.findall(r"^  make ([a-z-]+) ", listed.stdout, re.MULTILINE))
-    wanted = "help setup lint format test test-chaos explore bench demo sandbox serve lock docker clean"
+    wanted = "help setup lint format test test-chaos explore bench demo demo-cutover sandbox serve lock docker clean"
     assert targets == set(wanted.split())
     script = ROOT / ".ci" / "run"
     assert os.access(script, os.X_OK)
     assert "for target in lint test test-chaos;" in script.read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("target", ["lint", "test", "test-chaos", "explore", "bench", "demo", "sandbox", "serve"])
+@pytest.mark.parametrize(
+    "target", ["lint", "test", "test-chaos", "explore", "bench", "demo", "demo-cutover", "sandbox", "serve"]
+)
 def test_targets_set_up_first(target: str) -> None:
     """Every target that runs something sets everything up before, so one command is enough on a fresh clone."""
     planned = subprocess.run(

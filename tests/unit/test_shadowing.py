@@ -176,7 +176,9 @@ async def test_a_final_answer_is_given_also_where_the_caller_wanted_none() -> No
 
 
 @pytest.mark.parametrize(
-    "pipeline", [None, FakePipeline(final=False), FakePipeline(fault=CannotTakeNow("full"))], ids=str
+    "pipeline",
+    [None, FakePipeline(final=False), FakePipeline(fault=CannotTakeNow("full"))],
+    ids=["away", "not final", "full"],
 )
 async def test_what_is_not_answered_in_time_is_no_answer(pipeline: Any) -> None:
     """Nor is what could not be taken, or went to a target that could not be opened."""

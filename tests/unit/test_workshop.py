@@ -42,6 +42,7 @@ from bridge.mapping import ReplyTable
 from bridge.office import Office
 from bridge.open_batches import Limits
 from bridge.plan import BatchClaims, PlannedRow
+from bridge.telling import Teller
 from bridge.work import Work, Worker
 from bridge.workshop import Workshop
 
@@ -190,6 +191,7 @@ class Place:
     """A workshop, and everything around it."""
 
     workshop: Workshop
+    teller: Teller
     office: Office
     shelf: Shelf
     hands: Hands
@@ -218,8 +220,9 @@ def make(script: Callable[[Work], Awaitable[None]] = finish, **limits: int) -> P
     clock = lambda: NOW  # noqa: E731 - time stands still
     lobby = Lobby(clock=clock)
     journal = PatientJournal(cast("Journal", shelf), clock=clock, sleep=asyncio.sleep)
+    teller = Teller({"p": DESK}, cast("Journal", shelf))
     workshop = Workshop(
-        {"p": DESK},
+        teller,
         cast("Journal", shelf),
         journal,
         cast("Worker", hands),
@@ -230,7 +233,7 @@ def make(script: Callable[[Work], Awaitable[None]] = finish, **limits: int) -> P
         clock=clock,
     )
     office = Office(workshop, cast("Journal", shelf), journal, clock=clock, new_id=lambda: "new")
-    return Place(workshop, office, shelf, hands, lobby, witness)
+    return Place(workshop, teller, office, shelf, hands, lobby, witness)
 
 
 def record(name: str, sender: str = "s", rows: int = 2, profile: str = "p") -> BatchRecord:
@@ -279,7 +282,7 @@ async def test_a_batch_is_journalled_worked_and_answered_once() -> None:
     assert work.opened.done()
     await until(lambda: work.reply)
     assert (len(place.workshop.works), place.workshop.works.find("s", "i-b")) == (0, None)
-    assert await place.workshop.look(work) == work.reply
+    assert await place.teller.look(work) == work.reply
     assert [change.reply for change in place.shelf.finished()] == [work.reply]
     assert place.shelf.writes[0][0].batch.payload == b"{}"
     assert (place.witness.taken, place.witness.finished) == (["s"], ["s"])
@@ -429,15 +432,15 @@ async def test_callers_of_a_lost_batch_get_the_other_replicas_answer() -> None:
 
     place, work = make(lose), a_work()
     await open_one(place, work)
-    caller = asyncio.create_task(place.lobby.wait("b", NOW + 60, lambda: place.workshop.look(work)))
+    caller = asyncio.create_task(place.lobby.wait("b", NOW + 60, lambda: place.teller.look(work)))
     await until(lambda: work.lost)
     assert len(place.workshop.works) == 0
-    assert await place.workshop.look(work) is None
-    assert b"PENDING" in await place.workshop.interim(work), "as the store knows it, not as this replica believed"
+    assert await place.teller.look(work) is None
+    assert b"PENDING" in await place.teller.interim(work), "as the store knows it, not as this replica believed"
     await place.shelf.write(FinishBatch("b", b"the other's", NOW))
     place.lobby.stir("b")
     assert await asyncio.wait_for(caller, 5) == b"the other's"
-    assert await place.workshop.look((await place.shelf.find("s", "i-b")) or work) == b"the other's"
+    assert await place.teller.look((await place.shelf.find("s", "i-b")) or work) == b"the other's"
     assert [change.reply for change in place.shelf.finished()] == [b"the other's"]
 
 
@@ -449,9 +452,9 @@ async def test_the_answer_of_a_batch_that_superseded_it_is_not_its_own() -> None
     del place.shelf.batches["b"]
     other = replace(record("c"), identity="i-b", reply=b"other")
     place.shelf.batches["c"] = StoredBatch(other, (), ())
-    assert await place.workshop.look(old) is None
+    assert await place.teller.look(old) is None
     with pytest.raises(CannotTakeNow, match="does not know this batch"):
-        await place.workshop.interim(old)
+        await place.teller.interim(old)
 
 
 async def test_a_batch_stopped_by_a_fault_is_taken_up_again(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -465,7 +468,7 @@ async def test_a_batch_stopped_by_a_fault_is_taken_up_again(monkeypatch: pytest.
 
     place, work = make(fail_once), a_work()
     await open_one(place, work)
-    caller = asyncio.create_task(place.lobby.wait("b", NOW + 60, lambda: place.workshop.look(work)))
+    caller = asyncio.create_task(place.lobby.wait("b", NOW + 60, lambda: place.teller.look(work)))
     with capture_logs() as logs:
         await until(lambda: work.lost)
     assert [entry["event"] for entry in logs if entry["log_level"] == "error"] == ["unexpected"]
@@ -593,10 +596,10 @@ async def test_a_batch_whose_profile_is_gone_waits_for_the_operator() -> None:
     await place.workshop.take_over()
     batch = place.shelf.batches["b"].batch
     with pytest.raises(CannotTakeNow, match="waits for the profile gone"):
-        await place.workshop.look(batch)
+        await place.teller.look(batch)
     with pytest.raises(CannotTakeNow, match="waits for the profile gone"):
-        await place.workshop.interim(batch)
-    assert (place.hands.runs, place.workshop.is_parked(batch)) == ([], False)
+        await place.teller.interim(batch)
+    assert (place.hands.runs, place.teller.is_parked(batch)) == ([], False)
 
 
 # --- what may be said -----------------------------------------------------------------------------------------------
@@ -609,7 +612,7 @@ async def test_what_is_said_of_a_row_is_what_the_journal_has() -> None:
     accept(work, SECOND)  # not written down, so nobody may hear of it
     await place.shelf.write(DecideRows("b", [Outcome(FIRST, Verdict.ACCEPTED)]))  # told by a part of a divided call
     assert not work.lost
-    told = json.loads(await place.workshop.interim(work))["responses"]
+    told = json.loads(await place.teller.interim(work))["responses"]
     assert [line["status_statuscode"] for line in told] == ["OK", "PENDING"]
     await place.workshop.close()
 
@@ -619,8 +622,8 @@ async def test_an_answer_that_is_in_the_journal_is_final_before_its_writer_knows
     place, work = make(for_ever), a_work()
     await open_one(place, work)
     await place.shelf.write(FinishBatch("b", b"final", NOW))
-    assert await place.workshop.look(work) is None
-    assert await place.workshop.interim(work) == b"final"
+    assert await place.teller.look(work) is None
+    assert await place.teller.interim(work) == b"final"
     await place.workshop.close()
 
 
@@ -630,7 +633,7 @@ async def test_nothing_is_said_while_the_journal_cannot_be_read() -> None:
     await open_one(place, work)
     place.shelf.failures["standing b"] = [CannotTakeNow("away")]
     with pytest.raises(CannotTakeNow, match="away"):
-        await place.workshop.interim(work)
+        await place.teller.interim(work)
     await place.workshop.close()
 
 
@@ -674,17 +677,17 @@ async def test_a_batch_in_doubt_is_parked_and_stays_open() -> None:
     work = place.workshop.works.find("s", "i-b")
     assert work is not None
     await until(lambda: work.parked)
-    assert place.workshop.is_parked(work)
-    assert (await place.workshop.look(work), place.shelf.finished()) == (None, [])
-    assert b"PENDING" in await place.workshop.interim(work)
+    assert place.teller.is_parked(work)
+    assert (await place.teller.look(work), place.shelf.finished()) == (None, [])
+    assert b"PENDING" in await place.teller.interim(work)
     assert len(place.workshop.works) == 1
     assert place.shelf.told == [(News.PARKED, "b")]
-    place.workshop.ask_if_parked("elsewhere")
-    place.workshop.tell_if_parked("elsewhere")
-    place.workshop.tell_if_parked("b")
+    place.teller.ask_if_parked("elsewhere")
+    place.teller.tell_if_parked(place.workshop.works.get("elsewhere"))
+    place.teller.tell_if_parked(place.workshop.works.get("b"))
     assert place.shelf.told[1:] == [(News.ASKED, "elsewhere"), (News.PARKED, "b")], "only who works it can tell"
     work.lost = True
-    assert not place.workshop.is_parked(work), "who knows what others do about it"
+    assert not place.teller.is_parked(work), "who knows what others do about it"
 
 
 async def test_an_order_is_carried_out_and_the_batch_goes_on() -> None:
@@ -700,7 +703,7 @@ async def test_an_order_is_carried_out_and_the_batch_goes_on() -> None:
     await until(place.shelf.finished)
     assert work.lost
     assert place.shelf.orders[0].result == "accepted: invoice 0, invoice 1"
-    assert b"OK" in (await place.workshop.look(work) or b"")
+    assert b"OK" in (await place.teller.look(work) or b"")
     writes = len(place.shelf.writes)
     await place.office.carry_out_orders()
     assert len(place.shelf.writes) == writes
@@ -825,7 +828,7 @@ async def test_a_batch_that_others_have_taken_is_forsaken() -> None:
     """Its work ends at once, its callers look into the store, and nothing of it is written here any more."""
     place, work = make(for_ever), a_work()
     await open_one(place, work)
-    caller = asyncio.create_task(place.lobby.wait("b", NOW + 60, lambda: place.workshop.look(work)))
+    caller = asyncio.create_task(place.lobby.wait("b", NOW + 60, lambda: place.teller.look(work)))
     await until(lambda: place.hands.runs)
     await place.shelf.write(FinishBatch("b", b"the other's", NOW))
     place.workshop.forsake("b")

@@ -30,7 +30,7 @@ STEPS = (
 
 def show(folder: Path | None, out: Path | None, *, logs: bool) -> bool:
     """Run the demonstration and show it; tell whether every step has proven what it says."""
-    checkout = folder or find_checkout(NEEDED)
+    checkout = find_checkout(NEEDED, folder)
     return perform(lambda: _run(checkout, out), logs=logs)
 
 

@@ -193,8 +193,14 @@ class Ground:
 async def open_ground(checkout: Path, out: Path | None) -> AsyncIterator[Ground]:
     """Run a sandbox on a free port, and have every command find the same configuration."""
     folder = (out or Path(tempfile.mkdtemp(prefix="bridge-demo-cutover-"))).resolve()
-    folder.mkdir(parents=True, exist_ok=True)
-    if any(folder.iterdir()):
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        is_empty = not any(folder.iterdir())
+    except OSError as error:
+        raise OperatorError(
+            f"{folder}: cannot be a folder of ours ({error.strerror}); name another one with --out"
+        ) from error
+    if not is_empty:
         raise OperatorError(f"{folder}: is not empty; name a new folder with --out, or none")
     async with (
         running(SandboxOptions(port=0, script=checkout / SCRIPT)) as sandbox,

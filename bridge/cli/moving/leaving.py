@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from bridge.cli.moving.erp import PEOPLE, Shipment
 from bridge.cli.moving.ground import ORG, RULES, Ground
 from bridge.cli.moving.story import Story, quote
 from bridge.comparing import Bucket
 from bridge.observing import Topic
 from bridge.recording.files import read_recordings
-
-if TYPE_CHECKING:
-    from bridge.cli.moving.erp import Shipment
+from bridge.recording.lines import write_line
 
 FIRST_DAY, SECOND_DAY = 20, 19
 """How many days ago they were."""
@@ -26,6 +24,8 @@ STRANGER = {"creditorid": "915107281"}
 """Belongs to Nordlys, and nobody has told the bridge so yet."""
 PLANTED = ["invoice.casenumber", "invoice.message", "invoice.verdict"]
 """The fields in which the two answers differ on the second day."""
+TELLING_LETTERS = 4
+"""A shorter name may be found in any text."""
 SAYING = '--by you --because "{}"'
 
 
@@ -61,9 +61,9 @@ async def _check_bytes(story: Story, ground: Ground, shipment: Shipment, reply: 
 def _show_recording(story: Story, folder: Path) -> None:
     lines = [found.line for found in read_recordings([folder]) if found.line is not None]
     stored = b"".join(path.read_bytes() for path in folder.iterdir()).decode()
-    story.tell("A recorded request, the shortest; names and numbers of people are pseudonyms, references are not:")
-    story.screen.data(min((line.body for line in lines), key=len))
-    personal = ("Kari", "Nordmann", "Solbakken", "Sørli", "Haugen", "01017000027", "14028512345")
+    story.tell("A recorded line, the shortest; names and numbers of people are pseudonyms, references are not:")
+    story.screen.data(min(map(write_line, lines), key=len))
+    personal = {word for person in PEOPLE for word in person if len(word) >= TELLING_LETTERS}
     story.check(not any(word in stored for word in personal), "no name and no national id of the debtors is in it")
     story.check(len(lines) == BATCHES_A_DAY + 1, f"{len(lines)} batches are recorded in {folder}")
 

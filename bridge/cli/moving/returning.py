@@ -8,8 +8,7 @@ from bridge.cli.moving.erp import Shipment
 from bridge.cli.moving.ground import BREAKDOWN, FJELLHEIM, NORDLYS, ORG, Ground
 from bridge.cli.moving.leaving import SAYING
 from bridge.cli.moving.story import Story, quote
-from bridge.guardrails import GUARDRAIL
-from bridge.modes import Mode
+from bridge.modes import GUARDRAIL, Mode
 from bridge.sandbox import load_script
 
 INVOICES = 40

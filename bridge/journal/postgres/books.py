@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from functools import partial
 
 from bridge.batch import Address, Verdict
+from bridge.journal.cutover import HandedOver, Observation, PassedBatch, Sample
 from bridge.journal.postgres import crossreference, handing_over, inbox, observing, reading, settlements, switching
 from bridge.journal.postgres.connections import PROVING, READING, Connection, connect
 from bridge.journal.postgres.readers import Finder, Readers
@@ -16,15 +17,11 @@ from bridge.journal.records import (
     BatchSummary,
     CaseEvent,
     Claim,
-    HandedOver,
     Ledger,
     NumberedSettlement,
-    Observation,
     Order,
-    PassedBatch,
     PendingInvoice,
     Rebuild,
-    Sample,
     SeenCreditor,
     Standing,
     StoredBatch,

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 
 from bridge.journal import law, restoring
 from bridge.journal.changes import HandedOverBefore, HandOver
+from bridge.journal.cutover import HandedOver
 from bridge.journal.postgres.connections import Connection
-from bridge.journal.postgres.session import Refused, Session, clean, columns, slices
+from bridge.journal.postgres.session import Session, apply_singly, clean, columns, slices
 from bridge.journal.postgres.waves import Placed
-from bridge.journal.records import HandedOver
 
 HANDING_LOCK = 0x41434248
 """The advisory lock of whoever hands over: two catch-up batches must not both find the same rows free."""
@@ -54,19 +55,12 @@ ORDER BY received_at, number
 
 async def hand_over(session: Session, wave: Sequence[Placed]) -> None:
     """Note which rows catch-up batches carry, each all or none, one by one; they come from people."""
-    # a statement of its own: the next ones must see what the holder before us has committed
-    await session.fetch("SELECT pg_advisory_xact_lock($1)", HANDING_LOCK)
-    errors: dict[int, Exception] = {}
-    for write, change in wave:
-        try:
-            await _hand_over(session, replace(change, export=clean(change.export), actor=clean(change.actor)))
-        except (HandedOverBefore, ValueError) as error:
-            errors[write] = error
-    if errors:
-        raise Refused(errors)
+    await session.take_turn(HANDING_LOCK)
+    await apply_singly(wave, partial(_hand_over, session), HandedOverBefore, ValueError)
 
 
 async def _hand_over(session: Session, change: HandOver) -> None:
+    change = replace(change, export=clean(change.export), actor=clean(change.actor))
     rows = [(batch_id, *address) for batch_id, address in change.rows]
     found = [carrier for part in slices(rows) for carrier in await session.fetch(_FOUND, *columns(part))]
     if law.is_free(change, restoring.to_carriers(found)):

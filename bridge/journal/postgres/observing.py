@@ -8,10 +8,10 @@ from dataclasses import replace
 from typing import Any
 
 from bridge.journal import law, restoring
+from bridge.journal.cutover import Observation, Sample
 from bridge.journal.postgres.connections import Connection
 from bridge.journal.postgres.session import Session, clean, columns, slices
 from bridge.journal.postgres.waves import Placed
-from bridge.journal.records import Observation, Sample
 
 SAMPLING_LOCK = 0x4143424B
 """The advisory lock of whoever keeps samples, so that replicas together keep no more than one would."""
@@ -70,8 +70,7 @@ async def keep_samples(session: Session, wave: Sequence[Placed]) -> None:
     samples = [_clean(sample) for _, change in wave for sample in change.samples]
     if not await _choose(session, samples):
         return  # there are enough of most differences: that needs no lock
-    # a statement of its own: the next ones must see what the holder before us has committed
-    await session.fetch("SELECT pg_advisory_xact_lock($1)", SAMPLING_LOCK)
+    await session.take_turn(SAMPLING_LOCK)
     chosen = await _choose(session, samples)
     if chosen:
         await session.fetch(_KEEP, *columns([_bind_sample(sample) for sample in chosen]))

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from bridge.journal.changes import LostBatch
 from bridge.journal.postgres.connections import Connection
+from bridge.journal.postgres.waves import Placed
 
 T = TypeVar("T")
 
@@ -45,6 +46,13 @@ class Session:
         found: list[Any] = await self.connection.fetch(sql, *arguments)
         return found
 
+    async def take_turn(self, lock: int) -> None:
+        """Wait until nobody else holds an advisory lock, and hold it until the end of the transaction.
+
+        It is a statement of its own, so that the next ones see what the holder before us has committed.
+        """
+        await self.fetch("SELECT pg_advisory_xact_lock($1)", lock)
+
     async def number_batches(self, wanted: Iterable[tuple[int, str]]) -> dict[str, int]:
         """Return the numbers of batches, each asked for by a write (its number, the batch's id).
 
@@ -70,6 +78,20 @@ class Session:
         }
         if errors:
             raise Refused(errors)
+
+
+async def apply_singly(
+    wave: Sequence[Placed], apply: Callable[[Any], Awaitable[None]], *faults: type[Exception]
+) -> None:
+    """Apply changes one by one; raises Refused for those that end with one of these faults."""
+    errors: dict[int, Exception] = {}
+    for write, change in wave:
+        try:
+            await apply(change)
+        except faults as fault:
+            errors[write] = fault
+    if errors:
+        raise Refused(errors)
 
 
 def _no_batch(batch_id: str) -> ValueError:

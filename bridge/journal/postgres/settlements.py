@@ -54,8 +54,7 @@ async def register_settlements(session: Session, wave: Sequence[Placed]) -> None
     pending = [change for _, change in wave if await _teaches(session, change)]
     if not pending:
         return  # most looks find nothing new: they need no lock
-    # a statement of its own: the next ones must see what the holder before us has committed
-    await session.fetch("SELECT pg_advisory_xact_lock($1)", NUMBERING_LOCK)
+    await session.take_turn(NUMBERING_LOCK)
     for change in pending:
         await _register(session, change)
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 
 from bridge.journal import law, restoring
 from bridge.journal.changes import SetSwitch, StaleSwitch
+from bridge.journal.cutover import PassedBatch
 from bridge.journal.postgres.connections import Connection
-from bridge.journal.postgres.session import Refused, Session, clean, columns, slices
+from bridge.journal.postgres.session import Session, apply_singly, clean, columns, slices
 from bridge.journal.postgres.waves import Placed
-from bridge.journal.records import PassedBatch
 from bridge.modes import Switch
 
 SWITCHING_LOCK = 0x41434253
@@ -38,16 +39,8 @@ JOIN passed ON passed.sender = asked.by AND passed.identity = asked.name
 
 async def set_switches(session: Session, wave: Sequence[Placed]) -> None:
     """Add switches to the history one by one; they come from people, and from guardrails."""
-    # a statement of its own: the next ones must see what the holder before us has committed
-    await session.fetch("SELECT pg_advisory_xact_lock($1)", SWITCHING_LOCK)
-    errors: dict[int, Exception] = {}
-    for write, change in wave:
-        try:
-            await _set_switch(session, change)
-        except StaleSwitch as stale:
-            errors[write] = stale
-    if errors:
-        raise Refused(errors)
+    await session.take_turn(SWITCHING_LOCK)
+    await apply_singly(wave, partial(_set_switch, session), StaleSwitch)
 
 
 async def _set_switch(session: Session, change: SetSwitch) -> None:

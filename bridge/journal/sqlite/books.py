@@ -12,21 +12,18 @@ from typing import Concatenate, ParamSpec, TypeVar
 
 from bridge.batch import Address, Verdict
 from bridge.errors import OperatorError
+from bridge.journal.cutover import HandedOver, Observation, PassedBatch, Sample
 from bridge.journal.records import (
     Attempt,
     BatchRecord,
     BatchSummary,
     CaseEvent,
     Claim,
-    HandedOver,
     Ledger,
     NumberedSettlement,
-    Observation,
     Order,
-    PassedBatch,
     PendingInvoice,
     Rebuild,
-    Sample,
     SeenCreditor,
     Standing,
     StoredBatch,

@@ -6,7 +6,7 @@ import sqlite3
 
 from bridge.journal import law, restoring
 from bridge.journal.changes import HandOver
-from bridge.journal.records import HandedOver
+from bridge.journal.cutover import HandedOver
 from bridge.journal.sqlite.bulk import execute_many, query_many
 
 # CROSS JOIN keeps the order: from what is asked to the keys of the tables

@@ -9,7 +9,7 @@ from typing import Any
 
 from bridge.journal import law, restoring
 from bridge.journal.changes import KeepSamples, Observe
-from bridge.journal.records import Observation, Sample
+from bridge.journal.cutover import Observation, Sample
 from bridge.journal.sqlite.bulk import execute_many, query_many
 
 _COUNT = f"""

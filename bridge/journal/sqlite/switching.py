@@ -6,7 +6,7 @@ import sqlite3
 
 from bridge.journal import law, restoring
 from bridge.journal.changes import NotePassed, SetSwitch
-from bridge.journal.records import PassedBatch
+from bridge.journal.cutover import PassedBatch
 from bridge.journal.sqlite.bulk import execute_many
 from bridge.modes import Switch
 

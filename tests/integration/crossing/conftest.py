@@ -182,7 +182,7 @@ def open_crossing(open_world: Any) -> OpenCrossing:
         **options: Any,
     ) -> AsyncIterator[Crossed]:
         async with AsyncExitStack() as stack:
-            there = host or await stack.enter_async_context(listening(LegacyHost()))
+            there = await stack.enter_async_context(listening(LegacyHost())) if host is None else host
             tables = f'[legacy]\nbase_url = "{there.url}"\n{legacy}\n[cutover]\nfirst_mode = "{first_mode}"\n{cutover}'
             world = await stack.enter_async_context(open_world(more=f"{tables}\n{more}", **options))
             yield Crossed(world, there)

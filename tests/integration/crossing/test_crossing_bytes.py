@@ -89,6 +89,14 @@ async def test_a_request_reaches_the_legacy_host_as_it_was_sent(open_crossing: A
         assert len(crossed.host.arrived) == 2
 
 
+async def test_headers_of_one_name_all_arrive(open_crossing: Any) -> None:
+    """Also when they are spelt in different ways."""
+    async with open_crossing() as crossed:
+        crossed.host.behave = lambda _: ANSWERS["plain"]
+        await crossed.raw(counted(BODY, b"x-oDD: 1", b"X-Odd: 2"))
+        assert [value for name, value in crossed.host.arrived[0].headers if name.lower() == b"x-odd"] == [b"1", b"2"]
+
+
 @pytest.mark.parametrize("name", ANSWERS)
 async def test_an_answer_reaches_the_caller_as_it_was_given(open_crossing: Any, name: str) -> None:
     """Every byte of it; nothing is added, not even a date or a header of the bridge."""

@@ -164,12 +164,34 @@ async def test_what_never_reached_the_legacy_host_is_not_noted(open_crossing: An
         assert crossed.modern == ["erp-B-1"]
 
 
-async def test_what_strangers_send_in_a_senders_name_is_not_noted(open_crossing: Any, batch: Any) -> None:
-    """Whoever proves nothing, and is refused by the legacy host, cannot claim a batchid."""
+@pytest.mark.parametrize("status", [b"401 Unauthorized", b"500 Oops"])
+async def test_what_strangers_send_in_a_senders_name_is_not_noted(
+    open_crossing: Any, batch: Any, status: bytes
+) -> None:
+    """Whoever proves nothing cannot claim a batchid, unless the legacy host takes the batch."""
     async with open_crossing() as crossed:
-        crossed.host.behave = lambda _: b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 2\r\n\r\n{}"
+        crossed.host.behave = lambda _: b"HTTP/1.1 %b\r\nContent-Length: 2\r\n\r\n{}" % status
         stranger = {"batchid": "B-1", "invoice": []}
-        assert (await crossed.world.post(stranger, bearer="wrong", senderid="ERP-1")).status == 401
+        reply = await crossed.world.post(stranger, bearer="wrong", senderid="ERP-1")
+        assert reply.status == int(status[:3])
+        await crossed.switch(ORG_A, Mode.MODERN)
+        assert (await post_as(crossed, "ERP-1", batch("B-1"))).code == 0
+        assert crossed.modern == ["erp-B-1"]
+
+
+async def test_what_the_legacy_host_turns_away_is_not_noted(
+    open_crossing: Any, batch: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A host that says at once that it has taken nothing leaves the batch to the bridge."""
+    monkeypatch.setattr("bridge.passages.GROUP_SECONDS", 5)
+
+    async def refuse(_: Any) -> bytes:
+        await asyncio.sleep(0.05)
+        return b"HTTP/1.1 503 Later\r\nContent-Length: 2\r\n\r\n{}"
+
+    async with open_crossing() as crossed:
+        crossed.host.behave = refuse
+        assert (await post_as(crossed, "ERP-1", batch("B-1"))).status == 503
         await crossed.switch(ORG_A, Mode.MODERN)
         assert (await post_as(crossed, "ERP-1", batch("B-1"))).code == 0
 
@@ -184,6 +206,16 @@ async def test_callers_whom_only_the_legacy_host_knows_are_noted_once_it_has_tak
         await crossed.switch(ORG_A, Mode.MODERN)
         await post_as(crossed, "ERP-1", batch("B-1"))
         assert crossed.host.batchids == ["B-1", "B-1"]
+
+
+async def test_a_batch_too_large_to_be_kept_passes_all_the_same(open_crossing: Any) -> None:
+    """What is kept beside a batch is bounded; that it could not be noted is counted."""
+    large = b'{"batchid": "B-1", "invoice": [' + b'{"x": 1},' * 2_000_000 + b"{}]}"
+    async with open_crossing(max_reading_mb=1) as crossed:
+        reply = await crossed.world.post(large, senderid="ERP-1")
+        assert reply.status == 200
+        assert crossed.host.arrived[0].body == large
+        assert b"bridge_passed_notes_lost_total 1.0" in crossed.world.bridge.metrics.render()
 
 
 async def test_a_store_in_trouble_does_not_stop_legacy_mode(
@@ -270,6 +302,57 @@ async def test_the_same_batch_twice_at_once_goes_one_way(open_crossing: Any, bat
         there, here = set(crossed.host.batchids), {one.removeprefix("erp-") for one in crossed.modern}
         assert there | here == {f"B-{number}" for number in range(20)}
         assert there & here == set()
+
+
+def gate(owner: Any, name: str) -> tuple[asyncio.Event, asyncio.Event]:
+    """Hold the first call of a method; return what tells that it came, and what lets it go on."""
+    method, came, go = getattr(owner, name), asyncio.Event(), asyncio.Event()
+
+    async def held(*arguments: Any, **options: Any) -> Any:
+        if not came.is_set():
+            came.set()
+            await go.wait()
+        return await method(*arguments, **options)
+
+    setattr(owner, name, held)
+    return came, go
+
+
+async def resend_while_held(crossed: Any, batch: Any, owner: Any, name: str, mode: Mode) -> None:
+    """Send a batch, hold it inside the bridge, switch, send it again, and let both go on."""
+    came, go = gate(owner, name)
+    first = asyncio.create_task(post_as(crossed, "ERP-1", batch("B-1")))
+    await asyncio.wait_for(came.wait(), 5)
+    await crossed.switch(ORG_A, mode)
+    second = asyncio.create_task(post_as(crossed, "ERP-1", batch("B-1")))
+    await asyncio.wait([second], timeout=0.1)
+    go.set()
+    assert [(await one).code for one in (first, second)] == [0, 0]
+
+
+async def test_a_batch_that_is_being_taken_is_not_passed_on(open_crossing: Any, batch: Any) -> None:
+    """While it is translated neither the journal nor the list of open batches knows it."""
+    async with open_crossing() as crossed:
+        await crossed.switch(ORG_A, Mode.MODERN)
+        desk = crossed.world.bridge.crossing.batches._desks["autocollect"]
+        await resend_while_held(crossed, batch, desk, "take", Mode.LEGACY)
+        assert (crossed.host.batchids, crossed.modern) == ([], ["erp-B-1"])
+
+
+async def test_a_batch_that_is_about_to_leave_is_not_taken(open_crossing: Any, batch: Any) -> None:
+    """While the connection to the legacy host is made."""
+    async with open_crossing() as crossed:
+        await crossed.switch(ORG_A, Mode.MODERN)
+        await crossed.switch(ORG_A, Mode.LEGACY)
+        await resend_while_held(crossed, batch, crossed.world.bridge.crossing.legacy_host, "forward", Mode.MODERN)
+        assert (crossed.host.batchids, crossed.modern) == (["B-1", "B-1"], [])
+
+
+async def test_a_batch_that_left_is_waited_for_until_it_is_recognized(open_crossing: Any, batch: Any) -> None:
+    """However long that takes."""
+    async with open_crossing() as crossed:
+        await resend_while_held(crossed, batch, crossed.world.bridge.crossing.beside, "_recognize", Mode.MODERN)
+        assert (crossed.host.batchids, crossed.modern) == (["B-1", "B-1"], [])
 
 
 async def test_a_drained_bridge_ends_what_passes_and_takes_no_more(

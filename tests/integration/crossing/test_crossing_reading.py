@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Iterable
 from decimal import Decimal
@@ -153,6 +154,21 @@ async def test_who_keeps_the_highest_id_gets_each_settlement_once(open_crossing:
         assert await poll(crossed) == 0
 
 
+async def test_what_a_caller_had_before_both_answered_is_not_told_again(open_crossing: Any) -> None:
+    """Its last mark of the legacy host is remembered, also while nothing comes after it there."""
+    books = Books(range(1, 42))
+    async with open_crossing() as crossed:
+        crossed.host.behave = books.answer
+        await crossed.switch(ORG_A, Mode.MODERN)
+        settle(crossed, ORG_A, 1)
+        first = ids(await ask(crossed, "&lastsettlementid=41"))
+        assert len(first) == 1
+        assert ids(await ask(crossed, f"&lastsettlementid={first[0]}")) == []
+        books.ids.append(42)
+        assert len(ids(await ask(crossed, f"&lastsettlementid={first[0]}"))) == 1
+        assert books.asked == ["41", "41", "41"]
+
+
 async def test_a_mark_of_the_legacy_host_is_none_of_our_numbers(open_crossing: Any) -> None:
     """Whoever comes over with 98123 has not had the first 98,123 settlements of the modern system."""
     async with open_crossing() as crossed:
@@ -185,3 +201,56 @@ async def test_half_an_answer_is_none(open_crossing: Any, answer: bytes) -> None
         ) as response:
             assert response.status == 502
             assert (await response.json())["statuscode"] == 2
+
+
+async def get(crossed: Any, query: str, **headers: str) -> Any:
+    """Ask, and return status and body."""
+    url = f"{crossed.world.url}/webapi/api/Batch?{query}"
+    async with crossed.world.session.get(url, headers=headers or HEADERS) as response:
+        return response.status, await response.json()
+
+
+async def test_a_legacy_host_that_is_away_fails_what_it_has_a_part_in(open_crossing: Any) -> None:
+    """Silent: 504, gone: 502; a creditor of the bridge's is told of all the same."""
+
+    async def wait(_: Any) -> bytes:
+        await asyncio.sleep(20)
+        return b""
+
+    async with open_crossing(legacy="request_timeout_seconds = 0.2") as crossed:
+        crossed.host.behave = wait
+        await crossed.switch(ORG_A, Mode.MODERN)
+        assert (await get(crossed, "senderid=ERP-2"))[0] == 504
+        crossed.world.bridge.crossing.legacy_host._base_url = "http://127.0.0.1:1"
+        assert (await get(crossed, "senderid=ERP-2"))[0] == 502
+        assert (await get(crossed, f"senderid=ERP-2&creditorid={CREDITOR_A}"))[0] == 200
+
+
+async def test_questions_that_cannot_be_read_are_refused_by_whoever_answers(open_crossing: Any) -> None:
+    """The bridge, as soon as it has a part in the answer."""
+    async with open_crossing() as crossed:
+        crossed.host.behave = Books().answer
+        assert (await get(crossed, "senderid=ERP-2&includeclosed=perhaps"))[0] == 200
+        await crossed.switch(ORG_A, Mode.MODERN)
+        assert (await get(crossed, "senderid=ERP-2&includeclosed=perhaps"))[0] == 400
+
+
+async def test_a_sender_that_came_back_to_the_legacy_host_is_answered_there(open_crossing: Any) -> None:
+    """With the bridge's batches still known by their batchid."""
+    books = Books([1])
+    async with open_crossing() as crossed:
+        crossed.host.behave = books.answer
+        await crossed.switch(ORG_A, Mode.MODERN)
+        await crossed.world.post({"batchid": "B-1"}, bearer="token1")
+        await crossed.switch(ORG_A, Mode.LEGACY)
+        assert (await get(crossed, "batchid=B-1", Authorization="Bearer token1"))[1]["statuscode"] == 0
+        assert books.asked == []
+        assert (await get(crossed, "", Authorization="Bearer token1"))[1]["settlement"]
+
+
+async def test_questions_of_strangers_pass_where_the_operator_says_so(open_crossing: Any) -> None:
+    """As their batches do."""
+    async with open_crossing(first_mode="modern", cutover="pass_strangers = true") as crossed:
+        crossed.host.behave = Books([1]).answer
+        assert (await get(crossed, "senderid=NOBODY", Authorization="Bearer x"))[0] == 200
+        assert (await get(crossed, "senderid=ERP-1", Authorization="Bearer x"))[0] == 401

@@ -282,6 +282,22 @@ def test_what_is_left_out(run: Run, config: Path, write: Write, tmp_path: Path) 
     assert "1 pair: nothing differs" in ran.out
 
 
+def test_nothing_to_compare(run: Run, config: Path, tmp_path: Path) -> None:
+    """A file of something else fails, and no rule is said to be idle because of it."""
+    file = tmp_path / "notes.txt"
+    file.write_text("my notes\n")
+    ran = run("compare", file, "-c", config)
+    assert (ran.code, "nothing could be compared" in ran.out, "differ" in ran.out) == (1, True, False)
+    assert "left out: 1 lines that are no recorded exchange" in ran.out
+
+
+@pytest.mark.parametrize("typed", ["20.11.2026", "2026-13-40", "tomorrow"])
+def test_a_day_is_written_in_one_way(run: Run, config: Path, tmp_path: Path, typed: str) -> None:
+    """What is none is told, with how to write one."""
+    ran = run("compare", tmp_path, "-c", config, "--on", typed)
+    assert (ran.code, f"{typed}: is no day; write it as 2026-11-20" in ran.err) == (2, True)
+
+
 def test_no_such_file(run: Run, config: Path, tmp_path: Path) -> None:
     """A file that is not there is named."""
     ran = run("compare", tmp_path / "none.jsonl", "-c", config)

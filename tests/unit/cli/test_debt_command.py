@@ -334,6 +334,17 @@ def test_rows_of_an_earlier_period_are_told(run: Run, configure: Callable[..., P
     assert told["before"] == 0
 
 
+def test_the_moment_of_since_is_checked(run: Run, configure: Callable[..., Path], tmp_path: Path) -> None:
+    """What is no moment, or lies ahead, is told; minutes are enough."""
+    config = configure(more=LEGACY_FIRST)
+    fill(tmp_path, *switches((START, Mode.MODERN), (START + 1000, Mode.LEGACY)), *take("a", START + 10))
+    wrong = run("debt", ORG, "-c", config, "--since", "14.11.2023")
+    assert (wrong.code, "14.11.2023: is no moment; write it as 2026-11-20" in wrong.err) == (2, True)
+    ahead = run("debt", ORG, "-c", config, "--since", "2999-01-01")
+    assert (ahead.code, "must not lie ahead" in ahead.err) == (2, True)
+    assert run("debt", ORG, "-c", config, "--since", "2023-11-14T00:00").code == 0
+
+
 def test_a_profile_that_is_gone_or_faulty_is_named(run: Run, configure: Callable[..., Path], tmp_path: Path) -> None:
     """Rows that came in it wait until it is back; a stray file among the profiles hurts nobody."""
     folder = tmp_path / "mappings"

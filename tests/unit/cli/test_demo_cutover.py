@@ -85,6 +85,15 @@ def _check_verdicts(out: str) -> None:
     assert "and nothing of Fjellheim, which nobody has switched" in out
 
 
+def test_folders_that_will_not_do(run: Run, tmp_path: Path) -> None:
+    """A folder without the demonstration's files, and a file in place of a folder, are named."""
+    ran = run("demo-cutover", "--folder", tmp_path)
+    assert (ran.code, f"in {tmp_path}: run this in a checkout" in ran.err) == (1, True)
+    (tmp_path / "file").touch()
+    ran = run("demo-cutover", "--out", tmp_path / "file")
+    assert (ran.code, "name another one with --out" in ran.err) == (1, True)
+
+
 def _check_second_run(run: Run, out: Path) -> None:
     """Check that a folder which holds a journal already is not used for another story."""
     ran = run("demo-cutover", "--out", out)

@@ -155,6 +155,14 @@ def test_what_cannot_be_judged_is_told(run: Run, config: Path, after: Path, tmp_
     assert "1 lines that are of a sender nobody knows" in ran.out
 
 
+def test_nothing_to_look_at(run: Run, config: Path, after: Path, tmp_path: Path) -> None:
+    """A file without an exchange fails, with --fail and without: a pipeline must not take it for no change."""
+    file = tmp_path / "r.jsonl"
+    file.write_bytes(b"my notes\n")
+    ran = impact(run, config, after, file)
+    assert (ran.code, "Nothing could be looked at" in ran.out) == (1, True)
+
+
 def test_folders_are_checked(run: Run, config: Path, tmp_path: Path) -> None:
     """A folder that is none, or lacks the profile, is told."""
     file = write(tmp_path / "r.jsonl", {"invoice": [invoice("1")]})

@@ -141,6 +141,21 @@ def test_nothing_to_replay(run: Run, config: Path, tmp_path: Path) -> None:
     assert "holds no recording" in replay(run, config, tmp_path / "out", tmp_path / "empty").err
 
 
+def test_a_file_that_is_no_recording(run: Run, config: Path, tmp_path: Path) -> None:
+    """Nothing is answered, so the command fails and names no file to compare."""
+    source = tmp_path / "notes.jsonl"
+    source.write_bytes(b"my notes\n")
+    ran = replay(run, config, tmp_path / "out", source)
+    assert (ran.code, "Nothing could be answered" in ran.out, "bridge compare" in ran.out) == (1, True, False)
+
+
+def test_answers_among_the_recordings(run: Run, config: Path, recording: Path) -> None:
+    """They would be taken for exchanges of their own the next time, so they go elsewhere."""
+    ran = replay(run, config, recording / "out.jsonl", recording)
+    assert (ran.code, "would lie among the recordings" in ran.err) == (1, True)
+    assert not (recording / "out.jsonl").exists()
+
+
 def test_sandbox(run: Run, config: Path, recording: Path, tmp_path: Path) -> None:
     """A sandbox and a bridge of its own work every batch to its end, offline ones too."""
     out = tmp_path / "out.jsonl"

@@ -16,8 +16,10 @@ from bridge.batch import Address
 from bridge.cli import standing_in
 from bridge.cli.episodes import Episode, show_episode
 from bridge.cli.screen import Screen
+from bridge.cli.stage import show_credentials
 from bridge.journal import BatchRecord, StoredBatch
 from bridge.sandbox import SandboxOptions
+from bridge.settings import load_settings
 
 Run = Callable[..., Any]
 ROOT = Path(__file__).resolve().parents[3]
@@ -79,13 +81,15 @@ def test_sandbox_script_fault(run: Run, tmp_path: Path) -> None:
 
 
 def test_sandbox_says_where_it_is(monkeypatch: pytest.MonkeyPatch, run: Run, tmp_path: Path) -> None:
-    """Once it answers, it prints what belongs into [modern], and the script it plays."""
+    """Once it answers, it prints what belongs into [modern] and [legacy], and the script it plays."""
 
     async def serve(options: SandboxOptions, *, ready: Callable[[str, str], None]) -> None:
         ready("http://127.0.0.1:1/collection/v1", "http://127.0.0.1:1/token")
 
     monkeypatch.setattr(standing_in, "serve", serve)
-    assert "token_url = http://127.0.0.1:1/token\n" in run("sandbox").out
+    said = run("sandbox").out
+    assert "token_url = http://127.0.0.1:1/token\n" in said
+    assert "for the legacy host: http://127.0.0.1:1 ([legacy] base_url)" in said
     assert "faults: faults.toml" in run("sandbox", "--script", "faults.toml").out
 
 
@@ -162,6 +166,12 @@ def test_demo_refused_as_a_whole(run: Run, tmp_path: Path) -> None:
     ran = run("demo", "--folder", tmp_path)
     assert ran.code == 1
     assert "bridge demo --logs" in ran.err
+
+
+def test_a_sender_without_a_password_sends_none(configure: Callable[..., Path]) -> None:
+    """The demonstrations send what the configuration says a sender has."""
+    (sender,) = load_settings(configure(), {}).senders
+    assert show_credentials(sender) == {}
 
 
 BATCH = BatchRecord("b", "ERP-1", "autocollect", "", "content:x", "x", 0.0, False, 1, None)

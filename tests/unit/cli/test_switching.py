@@ -371,11 +371,11 @@ def test_what_cannot_be_recorded_is_said(run: Run, config: Path, configure: Conf
 
 
 def test_recording_twice_is_refused(run: Run, config: Path) -> None:
-    """It says since when, and by whom."""
+    """It says where to see since when, and by whom: a switch of the mode in between is not taken for it."""
     ran = run("record", "stop", ORG, *WORD, "-c", config)
-    assert (ran.code, "is not recorded, by the configuration" in ran.err) == (1, True)
+    assert (ran.code, "is not recorded; nothing was changed: see `bridge record status`" in ran.err) == (1, True)
     run("record", "start", ORG, *WORD, "-c", config)
-    assert "is recorded already, by Kari at" in run("record", "start", ORG, *WORD, "-c", config).err
+    assert "is recorded already; nothing was changed" in run("record", "start", ORG, *WORD, "-c", config).err
 
 
 def test_status_counts_what_was_recorded(run: Run, config: Path) -> None:

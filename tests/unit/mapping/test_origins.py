@@ -9,8 +9,8 @@ import pytest
 
 from bridge.batch import RowRefused
 from bridge.mapping import Profile, load_profile
-from bridge.mapping.origins import NO_RULE, NOT_MADE, ROUTING, trace_origins
 from bridge.organizations import UNSETTLED, Directory
+from bridge.origins import NO_RULE, NOT_MADE, ROUTING, trace_origins
 from bridge.settings import load_settings
 
 ROOT = Path(__file__).resolve().parents[3]

@@ -18,10 +18,10 @@ from bridge.exchanges import Exchange, Message
 from bridge.intake import Desk
 from bridge.journal import Change, Claim, KeepSamples, Observation, Observe, Sample
 from bridge.mapping import Profile, load_profiles
-from bridge.mapping.origins import trace_origins
 from bridge.modes import Mode, Switch
 from bridge.observing import Observatory, Topic
 from bridge.organizations import Directory
+from bridge.origins import trace_origins
 from bridge.placing import Placer
 from bridge.senders import Sender, Senders
 from bridge.settings import Settings, load_settings

@@ -124,10 +124,10 @@ async def test_noise_is_learnt_noted_and_recalled() -> None:
     assert seen == [("org", "noise", "invoice.AT")]
     other, _ = make_noise()
     kept = Observation("org", 0.0, "noise", ("invoice.AT",), 1)
-    assert await other.recall(Books(kept), ["org", "nobody"])
+    assert await other.recall(Books(kept), ["org", "nobody"], 0.0)
     assert ("org", "invoice.at") in other
     assert list(other) == [("org", "invoice.AT")]
-    assert not await other.recall(Books(away=True), ["org"])
+    assert not await other.recall(Books(away=True), ["org"], 0.0)
 
 
 def test_noise_is_bounded_and_never_about_fields_put_together() -> None:
@@ -271,3 +271,47 @@ async def test_names_in_answers_are_scrubbed_before_they_are_counted(stage: Any,
     paths = {subject[0] for _, topic, subject in await stage.seen() if topic == "difference"}
     assert "batch.someone" in paths
     assert not any("Kari" in path for path in paths)
+
+
+# --- the shadow target -----------------------------------------------------------------------------------------------
+
+
+class Failing:
+    """A shadow target that fails in one way or another."""
+
+    def __init__(self, fault: Exception) -> None:
+        self.fault = fault
+
+    def serves(self, organization: str) -> bool:
+        return True
+
+    async def answer(self, sender: str, body: bytes) -> Any:
+        raise self.fault
+
+
+@pytest.mark.parametrize(
+    "fault", [CannotTakeNow("away"), RuntimeError("a fault of the program")], ids=["away", "fault"]
+)
+async def test_a_target_that_fails_costs_that_exchange(
+    make_target_stage: Any, exchanged: Any, fault: Exception
+) -> None:
+    """It is left out, and counted; nothing breaks, and the next one is asked about."""
+    stage = make_target_stage(Failing(fault))
+    for _ in range(2):
+        await stage.watcher.look(exchanged({"invoice": [{**ROW, "invoiceNumber": "1"}]}, {}))
+        await asyncio.gather(*stage.watcher._questions._pending)
+    assert (await stage.seen())[NORDLYS, "pair", ("left_out",)] == 2
+
+
+async def test_large_batches_wait_for_the_target_one_at_a_time(
+    make_target_stage: Any, slow_target: Any, exchanged: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What waits there is bounded in memory, too; one alone may always go."""
+    monkeypatch.setattr("bridge.watching.asking.MOST_PENDING_BYTES", 100)
+    stage = make_target_stage(slow_target())
+    for _ in range(3):
+        await stage.watcher.look(exchanged({"invoice": [{**ROW, "invoiceNumber": "1"}]}, {}))
+    assert len(stage.watcher._questions) == 1
+    assert (await stage.seen())[NORDLYS, "pair", ("left_out",)] == 2
+    await stage.watcher.close()
+    assert (await stage.seen())[NORDLYS, "pair", ("left_out",)] == 3

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import tomllib
 from collections.abc import Callable
 from typing import Any
 
@@ -13,6 +14,7 @@ import pytest
 from bridge.comparing import Answer
 from bridge.exchanges import Message
 from bridge.journal import Claim, CountUnknown, SeeCreditor
+from bridge.mapping.examples import list_parts
 from bridge.modes import Mode
 
 NORDLYS = "3fa85f64-5717-4562-b3fc-2c963f66afa6"
@@ -248,3 +250,19 @@ async def test_an_organization_without_stand_in_is_predicted(
     await stage.watcher.look(exchanged(batch, taken(("invoice", 0, "erp-1")), sender=sender, profile="autocollect"))
     assert target.asked == []
     assert await stage.rows(FJELLHEIM) == {"same": 1}
+
+
+@pytest.mark.parametrize("objectname", ["invoice", "payment", "action"])
+async def test_every_part_that_the_examples_prove_is_noted(
+    stage: Any, exchanged: Any, shipped_profiles: Any, objectname: str
+) -> None:
+    """Rules, operations, defaults and rows of code tables, under the very names that readiness asks for."""
+    profile = shipped_profiles["autocollect"]
+    examples = tomllib.loads(
+        profile.home(f"{objectname}.examples.toml").joinpath(f"{objectname}.examples.toml").read_text()
+    )
+    rows = [one["row"] for one in examples["example"]]
+    await stage.watcher.look(exchanged({objectname: rows}, {}))
+    noted = {subject[2] for _, topic, subject in await stage.seen() if topic == "rule" and subject[1] == objectname}
+    wanted = {part for part in list_parts(profile.objects[objectname]) if not part.startswith("drop ")}
+    assert wanted - noted == set()
