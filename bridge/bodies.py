@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import Self
 
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
@@ -49,6 +50,12 @@ class Room:
             self.give_back()
             return False
         return True
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.give_back()
 
     def give_back(self) -> None:
         """Give everything back."""
@@ -132,14 +139,9 @@ class Bodies:
         too_much = room.large and self.in_use_by_large > self.room_for_large
         return not too_much and self.in_use <= self.room_for_all
 
-    @contextmanager
-    def room(self) -> Iterator[Room]:
-        """Yield room for what is kept of a body; it is given back when the context ends."""
-        room = Room(self)
-        try:
-            yield room
-        finally:
-            room.give_back()
+    def room(self) -> Room:
+        """Return room for what is kept of a body: a context, at whose end it is given back."""
+        return Room(self)
 
 
 class _Arrival:

@@ -73,6 +73,11 @@ class Lookout:
         if self._watcher.wants(exchange):
             self._queue.offer(exchange)
 
+    def leave_out(self, exchange: Exchange) -> None:
+        """Count an exchange that somebody wants to see, and whose bodies there was no room to keep."""
+        if self._watcher.wants(exchange):
+            self._queue.leave_out(exchange)
+
     async def run(self) -> None:
         """Look at what comes until cancelled."""
         recalling = asyncio.create_task(self._remember())

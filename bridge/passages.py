@@ -96,9 +96,9 @@ class Passages:
             del self._waiting[key]
 
     def miss(self) -> None:
-        """Hear of a batch that has left without a note: it was too large to be recognized on its way."""
+        """Hear of a batch that has left without a note: there was no room to recognize it on its way."""
         self._observer.notes_lost(1)
-        log.error(Event.NOTES_LOST, count=1, why="a batch was too large to be recognized on its way")
+        log.error(Event.NOTES_LOST, count=1, why="there was no room to recognize a batch on its way")
 
     async def knows(self, sender: Sender, identity: str) -> bool:
         """Tell whether a batch went to the legacy host, and still counts as the same batch.

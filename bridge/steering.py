@@ -12,7 +12,7 @@ from bridge.metrics import Metrics
 from bridge.observing import Observatory
 from bridge.scores import OpenBatch, Scores
 from bridge.settings import Settings
-from bridge.switchboard import Switchboard
+from bridge.switchboard import SETTLE_SECONDS, Switchboard
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +57,7 @@ def _make_switchboard(settings: Settings, journal: Journal, metrics: Metrics) ->
         has_legacy_host=settings.legacy.base_url is not None,
         clock=time.monotonic,
         show=metrics.mode_set,
+        settle_seconds=0.0 if settings.storage.url.startswith("sqlite:") else SETTLE_SECONDS,
     )
     metrics.watch_switches(lambda: switchboard.age_seconds)
     return switchboard

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from bridge.errors import BridgeError
@@ -15,6 +15,8 @@ log = get_log()
 
 POLL_SECONDS = 0.4
 """How often to look for switches; news of them usually come first."""
+SETTLE_SECONDS = 0.7
+"""How long after a switch every replica obeys it, and has written down which batches it sent the old way."""
 SEARCH_SECONDS = 0.2
 """How long to search the journal for the past of organizations before others who read it have a turn."""
 
@@ -61,14 +63,22 @@ class Switchboard:
         has_legacy_host: bool,
         clock: Callable[[], float],
         show: Callable[[Switch], None] = _show_nothing,
+        settle_seconds: float = 0.0,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
-        """`show` is told of every organization at first, and again whenever it is switched; `clock` is monotonic."""
+        """`show` is told of every organization at first, and again whenever it is switched; `clock` is monotonic.
+
+        `settle_seconds` is SETTLE_SECONDS where other replicas have to hear of a switch as well.
+        """
         self._books = books
         self._organizations = tuple(organizations)
         self._has_legacy_host = has_legacy_host
         self._first_mode = first_mode if has_legacy_host else Mode.MODERN
         self._clock = clock
         self._show = show
+        self._settle_seconds = settle_seconds
+        self._sleep = sleep
+        self._settled_at: dict[str, float] = {}
         self._lines = {one: self._draw_line(one, ()) for one in self._organizations}
         self._newest: Mapping[str, Switch] | None = None
         self._outlooks: dict[tuple[str, ...], Outlook] = {}
@@ -99,6 +109,15 @@ class Switchboard:
         if found is None:
             found = self._outlooks[key] = self._look_out(key)
         return found
+
+    async def settle(self, organizations: Iterable[str]) -> None:
+        """Wait until a switch of these organizations that was heard of just now is obeyed by every replica.
+
+        Before that two of them may disagree where a batch goes, and one that comes to both would go both ways.
+        """
+        left = max((self._settled_at.get(one, 0.0) for one in organizations), default=0.0) - self._clock()
+        if self._settle_seconds and left > 0:
+            await self._sleep(left)
 
     @property
     def age_seconds(self) -> float:
@@ -178,6 +197,8 @@ class Switchboard:
             self._lines[organization] = after = replace(after, ever=after.ever | before.ever)
             if Mode.MODERN in after.ever:
                 self._unsearched.discard(organization)
+            if not is_first and not goes_alike(before.switch, after.switch):
+                self._settled_at[organization] = self._clock() + self._settle_seconds
             if is_first or after.switch != before.switch:
                 self._tell(after.switch, is_first=is_first)
         self._outlooks.clear()

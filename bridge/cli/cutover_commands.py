@@ -26,6 +26,12 @@ Since = Annotated[
 Out = Annotated[
     Path | None, typer.Option(metavar="FILE", help="Write what is owed as a legacy batch, and remember that.")
 ]
+Actor = Annotated[
+    str,
+    typer.Option(
+        "--actor", "--by", metavar="NAME", help="With --out: who takes it; kept. Your user name when left out."
+    ),
+]
 Export = Annotated[str, typer.Option(metavar="ID", help="With --out: write the file of an earlier run once more.")]
 
 
@@ -64,7 +70,7 @@ def debt(
     since: Since = None,
     out: Out = None,
     export: Export = "",
-    actor: Annotated[str, typer.Option("--actor", "--by", metavar="NAME", help="Who takes it; kept with --out.")] = "",
+    actor: Actor = "",
     as_json: AsJson = False,
 ) -> None:
     """List what exists only in the modern system, once an organization is back with the legacy host.

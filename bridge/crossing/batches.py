@@ -108,6 +108,8 @@ class Batches:
                 return await self._take(request, sender, body)
         if was_always_legacy(outlook):
             return await self._stream(request, sender)
+        await self._switchboard.settle(sender.organizations)
+        outlook = self._outlook(sender)
         async with self._bodies.read_whole(request) as whole:
             return await self._send_where_it_belongs(request, sender, outlook, whole)
 

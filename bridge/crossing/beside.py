@@ -30,6 +30,10 @@ log = get_log()
 REFUSED = frozenset({401, 403, 413, 415, 429, 503})
 """Answers of the legacy host that say for certain that it has not taken a batch."""
 NO_ANSWER = 0
+LEAVING_SECONDS = 60.0
+"""How long a batch may take to leave and still be waited for: whoever sends so slowly does not send it again yet."""
+CATCH_UP_SECONDS = 10.0
+ON_ITS_WAY = "another batch is still on its way to the legacy host, and may be the same one: send it again in a moment"
 
 
 class Watch(Protocol):
@@ -37,6 +41,10 @@ class Watch(Protocol):
 
     def offer(self, exchange: Exchange) -> None:
         """Show one exchange; never waits, never raises."""
+        ...
+
+    def leave_out(self, exchange: Exchange) -> None:
+        """Tell of one whose bodies there was no room to keep."""
         ...
 
 
@@ -61,7 +69,8 @@ class Beside:
         self._watch = watch
         self._clock = clock
         self._unread: deque[_Passing] = deque()
-        self._reading: _Passing | None = None
+        self._unrecognized: set[_Passing] = set()
+        """Batches that pass unread: about to leave, or gone and not recognized yet."""
         self._reader: asyncio.Task[None] | None = None
 
     async def stream(self, request: web.Request, sender: Sender, *, watched: bool) -> web.StreamResponse:
@@ -79,23 +88,29 @@ class Beside:
     ) -> web.StreamResponse:
         with self.bodies.room() as room:
             passing = _Passing(self, request, sender, room, watched=watched, identity=identity)
+            if identity is None:
+                self._unrecognized.add(passing)
             status = NO_ANSWER
             try:
                 response = await self._legacy_host.forward(request, passing.tap, body=raw)
                 status = response.status
             finally:
                 passing.end(status)
-            exchange = passing.exchange()
-        if exchange is not None:
-            self._watch.offer(exchange)
+        passing.show(self._watch)
         return response
 
     async def catch_up(self, sender: Sender) -> None:
-        """Return once every batch of a sender that has left is recognized."""
-        left = [*self._unread, *([self._reading] if self._reading else [])]
-        for passing in left:
-            if passing.sender.id == sender.id:
-                await passing.recognized.wait()
+        """Return once every batch of a sender that has left, or is about to, is recognized.
+
+        Raises CannotTakeNow when that takes too long.
+        """
+        try:
+            async with asyncio.timeout(CATCH_UP_SECONDS):
+                for passing in [one for one in self._unrecognized if one.sender.id == sender.id]:
+                    if passing.tap.has_sent or self.now() - passing.at < LEAVING_SECONDS:
+                        await passing.recognized.wait()
+        except TimeoutError:
+            raise CannotTakeNow(ON_ITS_WAY, retry_after_seconds=5) from None
 
     async def close(self) -> None:
         """Have everything recognized that has left."""
@@ -114,24 +129,31 @@ class Beside:
 
     async def _read(self) -> None:
         while self._unread:
-            passing = self._reading = self._unread.popleft()
+            passing = self._unread.popleft()
             try:
                 identity = await self._recognize(passing)
                 passing.recognize(identity, proven=bool(identity) and await self._has_proof(passing))
             except Exception:
                 log.exception(Event.UNEXPECTED, sender=passing.sender.id)
             finally:
-                passing.recognized.set()
-                self._reading = None
+                self.settle(passing)
             await asyncio.sleep(0)
         self._reader = None
+
+    def settle(self, passing: _Passing) -> None:
+        """Let nobody wait for a batch any more: what can be known of it is known."""
+        passing.recognized.set()
+        self._unrecognized.discard(passing)
 
     async def _recognize(self, passing: _Passing) -> str:
         """Return the identity of a batch; an empty one of what the bridge would not take, or could not know again."""
         try:
             with self.bodies.room() as room:
                 envelope = split(await self.bodies.keep(passing.take_body(), passing.headers, room).read_json())
-        except (CallerError, CannotTakeNow):
+        except CallerError:
+            return ""
+        except CannotTakeNow:
+            self.passages.miss()
             return ""
         if not is_recognizable(passing.sender, envelope.batchid):
             return ""
@@ -170,7 +192,7 @@ class _Passing:
         self._body = b""
         self._status: int | None = None
         self._noted = False
-        self._at = beside.now()
+        self.at = beside.now()
         unread = identity is None
         self.tap = Tap(grant=room.may_take, sent=self._leave, keep_request=watched or unread, keep_reply=watched)
 
@@ -180,6 +202,8 @@ class _Passing:
         if self._noted and status in REFUSED and self._identity:
             self._beside.passages.withdraw(self.sender, self._identity)
         self._note_if_taken()
+        if not self.tap.has_sent:
+            self._beside.settle(self)
 
     def recognize(self, identity: str, *, proven: bool) -> None:
         """Hear what the batch is known by, and whether its caller has proved who it is."""
@@ -191,20 +215,24 @@ class _Passing:
         body, self._body = self._body, b""
         return body
 
-    def exchange(self) -> Exchange | None:
-        """Return what there is to be watched: a whole exchange, or nothing."""
+    def show(self, watch: Watch) -> None:
+        """Have the exchange watched if that is wanted, and it came to its end."""
         tap = self.tap
-        if not self._watched or not tap.whole or not tap.status:
-            return None
-        return Exchange(
+        if not self._watched or not tap.status:
+            return
+        exchange = Exchange(
             self.sender.id,
             self.sender.profile,
-            self._at,
+            self.at,
             _message(tap.request, self.headers),
             tap.status,
             _message(tap.reply, tap.headers),
-            self._beside.now() - self._at,
+            self._beside.now() - self.at,
         )
+        if tap.whole:
+            watch.offer(exchange)
+        else:
+            watch.leave_out(exchange)
 
     def _leave(self) -> None:
         """Have the batch noted: the legacy host may have it from now on."""
@@ -218,6 +246,7 @@ class _Passing:
             self._beside.read_later(self)
         else:
             self._beside.passages.miss()
+            self._beside.settle(self)
 
     def _note_if_taken(self) -> None:
         """Note the batch if the legacy host may have taken it; without proof, if it says that it has."""

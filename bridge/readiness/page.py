@@ -22,6 +22,10 @@ _CHAPTERS = (
 )
 _CLASSES = {Severity.BLOCKS: "blocks", Severity.LOOK: "look", Severity.NOTE: "note"}
 _TOLD = ((Severity.BLOCKS, "against it"), (Severity.LOOK, "to look at"), (Severity.NOTE, "to know"))
+_BUCKETS = (
+    "Of each row the legacy answer was held against the bridge's. Same: they agree. Excused: they differ, and a rule "
+    "with owner, reason and expiry allows it, or nobody could tell. Different: they differ, and nothing allows it."
+)
 MOST_OPEN = 8
 """A list that is longer is folded."""
 
@@ -112,6 +116,7 @@ def _write_rows(report: Report) -> str:
     return "\n".join(
         (
             f'<dl class="buckets">{cards}</dl>',
+            f'<p class="quiet">{_BUCKETS}</p>',
             share("shares", "How all rows are divided", buckets),
             plot("rows-plot", f"Rows by {each}", moments, buckets),
             plot("exchanges-plot", f"Exchanges with the legacy host by {each}", moments, exchanges),

@@ -104,7 +104,7 @@ def _find_left_out(terms: Terms, traffic: Traffic) -> Iterator[Reason]:
             ("left_out_percent", terms.left_out_percent),
         ),
         "Raise cutover.watch_queue and watch_queue_mb, or see why the shadow target is slow; unreadable is what is no "
-        "batch.",
+        "batch, or has only rows that cannot be placed: they name no creditor, or one that is not onboarded.",
     )
 
 

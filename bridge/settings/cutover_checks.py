@@ -66,14 +66,20 @@ def _lame_shadow(document: Table, organizations: Sequence[Table]) -> Iterator[Fa
 
 
 def _writing_shadow(document: Table) -> Iterator[Fault]:
-    """What is submitted to the shadow target must not reach production."""
-    production = _text(document, "modern", "base_url") or str(ModernSettings.model_fields["base_url"].default)
-    if _place(_text(document, "shadow", "base_url")) == _place(production):
-        yield Fault(
-            "shadow.base_url",
-            "is modern.base_url: every shadowed batch would be written into production; name the vendor's staging or "
-            "a sandbox, or leave it out to predict only",
-        )
+    """What is submitted to the shadow target must not reach production, nor what modern.base_url calls so."""
+    vendors = str(ModernSettings.model_fields["base_url"].default)
+    target = _place(_text(document, "shadow", "base_url"))
+    for name, address in (
+        ("modern.base_url", _text(document, "modern", "base_url") or vendors),
+        ("the vendor's production address", vendors),
+    ):
+        if target == _place(address):
+            yield Fault(
+                "shadow.base_url",
+                f"is {name}: every shadowed batch would be written into production; name the vendor's staging or "
+                "a sandbox, or leave it out to predict only",
+            )
+            return
 
 
 def _shared_journal(document: Table, folder: Path) -> Iterator[Fault]:
@@ -89,7 +95,8 @@ def _place(address: str) -> tuple[str, int | None, str]:
     parts = _split(address)
     port = _port(parts)
     path = "/".join(filter(None, unquote(parts.path).split("/")))
-    return (parts.hostname or "").rstrip("."), None if port in {80, 443} else port, path.casefold()
+    host = (parts.hostname or "").rstrip(".")
+    return "localhost" if is_loopback(host) else host, None if port in {80, 443} else port, path.casefold()
 
 
 def _database(url: str, folder: Path) -> object:

@@ -48,6 +48,10 @@ class WatchQueue:
         self._held_bytes += exchange.size
         self._more.set()
 
+    def leave_out(self, exchange: Exchange) -> None:
+        """Hear of an exchange that cannot be looked at: there was no room for it before it came here."""
+        self._leave_out(exchange)
+
     async def run(self) -> None:
         """Look at what comes until cancelled; what goes wrong with one exchange costs that one."""
         while True:

@@ -62,6 +62,11 @@ class Sight:
         rows = {address: self._owner(spot) for address, spot in self.spots.items() if spot.mode is Mode.SHADOW}
         return {address: organization for address, organization in rows.items() if organization}
 
+    @property
+    def is_all_shadowed(self) -> bool:
+        """Tell whether it holds rows of shadowed organizations only: a shadow target gets a batch as a whole."""
+        return set(self.organizations) == set(self.shadowed.values())
+
     def context_of(self, address: Address | None) -> bytes:
         """Return the part of the request (UTF-8 JSON) that what is said of a row may repeat; empty where it is much."""
         if address is None:

@@ -16,14 +16,14 @@ from bridge.batch import Address, Verdict
 from bridge.comparing import Answer, Judge, compare_by_steps, learn_by_steps
 from bridge.errors import BridgeError
 from bridge.exchanges import Exchange
-from bridge.intake import fingerprint
+from bridge.intake import Intake, fingerprint
 from bridge.journal import Change
 from bridge.modes import Mode, Switch
 from bridge.notes import Notes
 from bridge.observing import Observatory, Topic
 from bridge.placing import Placer
 from bridge.plan import Names
-from bridge.predicting import Prediction, predict
+from bridge.predicting import Prediction, predict, read_in
 from bridge.watching.asking import Questions, Target
 from bridge.watching.exercise import Part
 from bridge.watching.memory import Answers, ShadowClaims
@@ -125,12 +125,21 @@ class Watcher:
             self.count(exchange, "unreadable")
             await self._record_unreadable(exchange)
             return
-        if any(self._switches.current(one).recording for one in sight.organizations):
+        whose = sight.organizations or self._organizations_of(exchange)
+        if any(self._switches.current(one).recording for one in whose):
             await asyncio.sleep(0)
             await self._scribe.record(exchange, sight.organizations, sight.request, sight.reply)
         if sight.shadowed:
             await asyncio.sleep(0)
             await self._shadow(sight)
+        elif not sight.organizations and self._is_shadowing(exchange):
+            # nobody's rows are compared with nothing, but that there are such has to come up before the switch
+            self.count(exchange, "unreadable")
+            await asyncio.sleep(0)
+            await self._keep_notes(sight, await read_in(sight.desk, sight.sender, sight.envelope))
+
+    def _is_shadowing(self, exchange: Exchange) -> bool:
+        return any(Mode.SHADOW in self._switches.current(one).modes for one in self._organizations_of(exchange))
 
     async def _record_unreadable(self, exchange: Exchange) -> None:
         """Have it written down that there was a request which is no batch; whose it was, only its sender tells."""
@@ -168,8 +177,8 @@ class Watcher:
         prediction = await predict(sight.desk, sight.sender, sight.envelope, self._claims.knows, content)
         used = self._desks.trail.take()
         await asyncio.sleep(0)
-        await self._keep_notes(sight, prediction)
-        if self._questions is not None and self._questions.serves(set(sight.shadowed.values())):
+        await self._keep_notes(sight, prediction.intake)
+        if self._questions is not None and sight.is_all_shadowed and self._questions.serves(sight.organizations):
             self._questions.ask(
                 sight,
                 lambda answer: self._compare(sight, legacy, answer, prediction, used, frozenset()),
@@ -219,9 +228,9 @@ class Watcher:
             if count % SLICE_ROWS == 0:
                 await asyncio.sleep(0)
 
-    async def _keep_notes(self, sight: Sight, prediction: Prediction) -> None:
+    async def _keep_notes(self, sight: Sight, intake: Intake) -> None:
         """Keep what a batch mentions, as if the bridge had taken it; what cannot be kept now is no loss."""
-        notes = self._notes.take(sight.sender.id, sight.exchange.at, prediction.intake)
+        notes = self._notes.take(sight.sender.id, sight.exchange.at, intake)
         if not notes:
             return
         try:

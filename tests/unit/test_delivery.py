@@ -243,6 +243,17 @@ async def test_a_refusal_of_everything_is_told_in_the_hosts_words() -> None:
     assert set(here.decided.values()) == {"the legacy host refused it with HTTP 404"}
 
 
+async def test_a_refusal_that_lists_rows_as_taken_is_read_row_by_row() -> None:
+    """Were all of them refused, their sender would send the taken ones again, and the host would book them twice."""
+    taken = {"objectname": "invoice", "objectindex": 0, "ledgerref": "L-1", "status_statuscode": "OK"}
+    faulty = {"objectname": "payment", "objectindex": 0, "message": "no such claim"}
+    here = Place([Replied(400, json.dumps({"statuscode": 1, "errors": [faulty], "responses": [taken]}).encode())])
+    outcomes = await here.carry()
+    assert (outcomes[FIRST].verdict, outcomes[FIRST].ledgerref) == (Verdict.ACCEPTED, "L-1")
+    assert outcomes[SECOND].message == "no such claim"
+    assert here.story[-1] == "DONE"
+
+
 async def test_a_stopping_bridge_sends_nothing_more() -> None:
     """What is planned stays planned for the next start."""
     here = Place([GOOD])

@@ -143,6 +143,23 @@ def test_a_shadow_never_writes_into_production(load: Load, address: str) -> None
     assert line.startswith("shadow.base_url: is modern.base_url: every shadowed batch would be written into production")
 
 
+@pytest.mark.parametrize(
+    ("own", "shadow"),
+    [
+        ("http://127.0.0.1:8090/collection/v1", "http://localhost:8090/collection/v1"),
+        ("http://localhost:8090/collection/v1", "http://[::1]:8090/collection/v1"),
+        ("https://staging.example/v1", "https://api.amili.no/collection/v1"),
+    ],
+)
+def test_a_shadow_never_writes_there_by_another_name(load: Load, own: str, shadow: str) -> None:
+    """This machine has several names, and the vendor's production address is one whatever modern.base_url is."""
+    text = (
+        f'[modern]\nbase_url = "{own}"\n[shadow]\nbase_url = "{shadow}"\ntoken_url = "https://staging.example/token"\n'
+    )
+    (line,) = complain(load, text, COUNTERPART)
+    assert "every shadowed batch would be written into production" in line
+
+
 def test_the_environment_cannot_point_a_shadow_at_production(load: Load) -> None:
     """What counts is the configuration as it is used."""
     assert complain(load, SHADOW, COUNTERPART, BRIDGE__MODERN__BASE_URL="https://staging.example/v1")

@@ -97,6 +97,22 @@ async def test_headers_of_one_name_all_arrive(open_crossing: Any) -> None:
         assert [value for name, value in crossed.host.arrived[0].headers if name.lower() == b"x-odd"] == [b"1", b"2"]
 
 
+async def test_what_belongs_to_the_connection_stays_with_it(open_crossing: Any) -> None:
+    """Whatever `Connection` names, however often; before it or behind it."""
+    async with open_crossing() as crossed:
+        crossed.host.behave = lambda _: ANSWERS["plain"]
+        own = (
+            b"X-One: 1",
+            b"Connection: X-One",
+            b"Connection: x-two, close",
+            b"X-Two: 2",
+            b"TE: trailers",
+            b"X-Three: 3",
+        )
+        await crossed.raw(counted(BODY, *own, line=POST.replace(b"Connection: close\r\n", b"")))
+        assert [name for name, _ in crossed.host.arrived[0].headers if name.startswith((b"X-", b"T"))] == [b"X-Three"]
+
+
 @pytest.mark.parametrize("name", ANSWERS)
 async def test_an_answer_reaches_the_caller_as_it_was_given(open_crossing: Any, name: str) -> None:
     """Every byte of it; nothing is added, not even a date or a header of the bridge."""

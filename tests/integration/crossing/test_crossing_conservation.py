@@ -44,6 +44,23 @@ async def test_a_divided_batch_is_answered_as_one(open_crossing: Any, invoice: A
         assert len(crossed.host.arrived) == 1
 
 
+async def test_a_divided_batch_that_comes_again_brings_its_credentials(open_crossing: Any, invoice: Any) -> None:
+    """Whatever the modes are by then: its legacy half may still wait for them, after a restart."""
+    rows = [invoice("1", creditorid=CREDITORS[0]), invoice("2", creditorid=CREDITORS[1])]
+    batch = {"batchid": "B-1", "invoice": rows, "offline": True}
+    async with open_crossing() as crossed:
+        await crossed.switch(ORG_A, Mode.MODERN)
+        crossed.host.behave = lambda _: b"HTTP/1.1 503 Away\r\nRetry-After: 60\r\nContent-Length: 0\r\n\r\n"
+        await crossed.world.post(batch, **ERP_2)
+        keyring = crossed.world.bridge.pipeline._keyring
+        for modes in (Mode.LEGACY, Mode.MODERN):
+            keyring._brought.clear()
+            await crossed.switch(ORG_A, modes)
+            await crossed.switch(ORG_B, modes)
+            await crossed.world.post(batch, **ERP_2)
+            assert list(keyring._brought.values()) == [ERP_2["Authorization"]]
+
+
 def test_every_row_is_answered_exactly_once(open_crossing: Any, invoice: Any) -> None:
     """Through any sequence of switches, percentages, batches, resends and restarts: each row is in one system, once."""
     numbers = itertools.count()

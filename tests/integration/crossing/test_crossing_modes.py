@@ -7,9 +7,13 @@ import gzip
 import json
 from typing import Any
 
+import aiohttp
 import pytest
 
+from bridge.bodies import Whole
+from bridge.crossing import beside
 from bridge.errors import CannotTakeNow
+from bridge.exchanges import Exchange
 from bridge.modes import Mode
 
 ORG_A = "3fa85f64-5717-4562-b3fc-2c963f66afa6"
@@ -154,9 +158,14 @@ async def test_a_note_is_every_replicas(open_crossing: Any, batch: Any, postgres
 # --- what may go wrong ---------------------------------------------------------------------------------------------
 
 
-async def test_what_never_reached_the_legacy_host_is_not_noted(open_crossing: Any, batch: Any) -> None:
+@pytest.mark.parametrize("past", [[], [Mode.MODERN, Mode.LEGACY]], ids=["passed unread", "read before"])
+async def test_what_never_reached_the_legacy_host_is_not_noted(
+    open_crossing: Any, batch: Any, past: list[Mode]
+) -> None:
     """A host that cannot be reached has taken nothing; after the switch the bridge takes the batch."""
     async with open_crossing() as crossed:
+        for mode in past:
+            await crossed.switch(ORG_A, mode)
         crossed.world.bridge.crossing.legacy_host._base_url = "http://127.0.0.1:1"
         assert (await post_as(crossed, "ERP-1", batch("B-1"))).status == 502
         await crossed.switch(ORG_A, Mode.MODERN)
@@ -196,6 +205,18 @@ async def test_what_the_legacy_host_turns_away_is_not_noted(
         assert (await post_as(crossed, "ERP-1", batch("B-1"))).code == 0
 
 
+async def test_what_was_turned_away_before_it_was_recognized_is_not_noted(open_crossing: Any, batch: Any) -> None:
+    """The legacy host may be faster than the recognizing."""
+    async with open_crossing() as crossed:
+        crossed.host.behave = lambda _: b"HTTP/1.1 503 Later\r\nContent-Length: 2\r\n\r\n{}"
+        _, go = gate(crossed.world.bridge.crossing.beside, "_recognize")
+        assert (await post_as(crossed, "ERP-1", batch("B-1"))).status == 503
+        go.set()
+        await crossed.switch(ORG_A, Mode.MODERN)
+        assert (await post_as(crossed, "ERP-1", batch("B-1"))).code == 0
+        assert crossed.modern == ["erp-B-1"]
+
+
 async def test_callers_whom_only_the_legacy_host_knows_are_noted_once_it_has_taken_their_batch(
     open_crossing: Any, batch: Any
 ) -> None:
@@ -210,12 +231,99 @@ async def test_callers_whom_only_the_legacy_host_knows_are_noted_once_it_has_tak
 
 async def test_a_batch_too_large_to_be_kept_passes_all_the_same(open_crossing: Any) -> None:
     """What is kept beside a batch is bounded; that it could not be noted is counted."""
-    large = b'{"batchid": "B-1", "invoice": [' + b'{"x": 1},' * 2_000_000 + b"{}]}"
+    large = b'{"batchid": "B-1", "x": "' + b"x" * 18_000_000 + b'"}'
     async with open_crossing(max_reading_mb=1) as crossed:
         reply = await crossed.world.post(large, senderid="ERP-1")
         assert reply.status == 200
         assert crossed.host.arrived[0].body == large
         assert b"bridge_passed_notes_lost_total 1.0" in crossed.world.bridge.metrics.render()
+
+
+async def test_a_batch_there_is_no_room_to_recognize_is_counted(
+    open_crossing: Any, batch: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It passes; that it could not be noted is told as with one that is too large by itself."""
+
+    async def find_no_room(_: Whole) -> bytes:
+        raise CannotTakeNow("too many large batches at once")
+
+    async with open_crossing() as crossed:
+        monkeypatch.setattr(Whole, "read_json", find_no_room)
+        assert (await post_as(crossed, "ERP-1", batch("B-1"))).status == 200
+        await crossed.world.bridge.crossing.beside.close()
+        assert b"bridge_passed_notes_lost_total 1.0" in crossed.world.bridge.metrics.render()
+
+
+class Eyes:
+    """Sees what is shown."""
+
+    def __init__(self) -> None:
+        self.shown: list[Exchange] = []
+        self.left_out: list[Exchange] = []
+        self.offer, self.leave_out = self.shown.append, self.left_out.append
+
+
+async def test_only_whole_exchanges_are_shown_and_what_was_too_large_is_counted(open_crossing: Any, batch: Any) -> None:
+    """Half an answer is nothing to compare, and what nobody could keep must not look as if it had never been."""
+    async with open_crossing(max_reading_mb=1) as crossed:
+        await crossed.switch(ORG_A, Mode.SHADOW)
+        eyes = crossed.world.bridge.crossing.beside._watch = Eyes()
+        await post_as(crossed, "ERP-1", batch("B-1"))
+        assert [(one.sender, one.status, len(one.reply.body) > 2) for one in eyes.shown] == [("ERP-1", 200, True)]
+        crossed.host.behave = lambda _: b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\nConnection: close\r\n\r\n{"
+        with pytest.raises((aiohttp.ClientError, ConnectionError)):
+            await post_as(crossed, "ERP-1", batch("B-2"))
+        crossed.host.behave = lambda _: b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
+        await crossed.world.post(b'{"batchid": "B-3", "x": "' + b"x" * 18_000_000 + b'"}', senderid="ERP-1")
+        assert (len(eyes.shown), [one.sender for one in eyes.left_out]) == (1, ["ERP-1"])
+
+
+async def test_what_is_kept_to_recognize_a_batch_is_let_go_when_it_has_left(
+    open_crossing: Any, batch: Any, wait_until: Any
+) -> None:
+    """The legacy host may take its time; others that pass meanwhile need the room."""
+    go = asyncio.Event()
+
+    async def dawdle(_: Any) -> bytes:
+        await go.wait()
+        return b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
+
+    async with open_crossing() as crossed:
+        crossed.host.behave = dawdle
+        passing = asyncio.create_task(post_as(crossed, "ERP-1", batch("B-1")))
+        await wait_until(lambda: crossed.host.arrived)
+        assert crossed.world.bridge.crossing.beside.bodies.in_use == 0
+        go.set()
+        await passing
+
+
+async def test_a_fault_while_a_batch_is_recognized_costs_that_one(
+    open_crossing: Any, batch: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is logged; those behind it are recognized, also when the bridge stops just then."""
+    async with open_crossing() as crossed:
+        there = crossed.world.bridge.crossing.beside
+        recognize, seen = there._recognize, []
+
+        async def stumble(passing: Any) -> Any:
+            seen.append(passing)
+            if len(seen) == 1:
+                raise RuntimeError("a fault of the program")
+            return await recognize(passing)
+
+        monkeypatch.setattr(there, "_recognize", stumble)
+        came, go = gate(there, "_recognize")
+        for name in ("B-1", "B-2"):
+            assert (await post_as(crossed, "ERP-1", batch(name))).code == 0
+        closing = asyncio.create_task(there.close())
+        await asyncio.wait([closing], timeout=0.01)
+        assert came.is_set()
+        assert not closing.done()
+        go.set()
+        await closing
+        sender = crossed.world.bridge.senders.find("ERP-1")
+        known = [await crossed.world.bridge.crossing.passages.knows(sender, f"batchid:B-{n}") for n in (1, 2)]
+        assert known == [False, True]
 
 
 async def test_a_store_in_trouble_does_not_stop_legacy_mode(
@@ -346,6 +454,31 @@ async def test_a_batch_that_is_about_to_leave_is_not_taken(open_crossing: Any, b
         await crossed.switch(ORG_A, Mode.LEGACY)
         await resend_while_held(crossed, batch, crossed.world.bridge.crossing.legacy_host, "forward", Mode.MODERN)
         assert (crossed.host.batchids, crossed.modern) == (["B-1", "B-1"], [])
+
+
+async def test_a_batch_that_is_about_to_leave_unread_is_waited_for(open_crossing: Any, batch: Any) -> None:
+    """The first switch ever finds batches on their way that nobody has read: they still count as gone."""
+    async with open_crossing() as crossed:
+        await resend_while_held(crossed, batch, crossed.world.bridge.crossing.legacy_host, "forward", Mode.MODERN)
+        assert (crossed.host.batchids, crossed.modern) == (["B-1", "B-1"], [])
+
+
+async def test_nobody_waits_for_ever_for_a_batch_that_does_not_leave(
+    open_crossing: Any, batch: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who comes meanwhile is told to come again; once it has failed to leave, the next one is taken."""
+    monkeypatch.setattr(beside, "CATCH_UP_SECONDS", 0.01)
+    async with open_crossing() as crossed:
+        came, go = gate(crossed.world.bridge.crossing.legacy_host, "_exchange")
+        first = asyncio.create_task(post_as(crossed, "ERP-1", batch("B-1")))
+        await asyncio.wait_for(came.wait(), 5)
+        await crossed.switch(ORG_A, Mode.MODERN)
+        assert (await post_as(crossed, "ERP-1", batch("B-2"))).status == 503
+        monkeypatch.setattr(beside, "LEAVING_SECONDS", 0.0)
+        assert (await post_as(crossed, "ERP-1", batch("B-3"))).code == 0
+        go.set()
+        assert (await first).code == 0
+        assert (crossed.host.batchids, crossed.modern) == (["B-1"], ["erp-B-3"])
 
 
 async def test_a_batch_that_left_is_waited_for_until_it_is_recognized(open_crossing: Any, batch: Any) -> None:

@@ -81,7 +81,7 @@ async def test_three_planted_fields_of_a_thousand_pairs_are_three_leaves_with_ex
         said: web.Response = answer(reply)
         return said
 
-    async with open_shadow(cutover="watch_queue = 2000") as shadowed:
+    async with open_shadow() as shadowed:  # with the default queue: a crowd of a thousand is looked at whole
         shadowed.host.say = say
         for start in range(0, 1000, 20):
             batches = ({"invoice": [invoice(str(number))]} for number in range(start, start + 20))

@@ -218,13 +218,13 @@ FIELDS = (
     "idnumber",
     "creditorid",
 )
-ROWS = st.lists(st.dictionaries(st.sampled_from(FIELDS), JSON, max_size=8), max_size=4)
+ROWS = st.lists(st.dictionaries(st.sampled_from(FIELDS), JSON, max_size=6), max_size=3)
 
 
 @given(
     bodies=st.lists(
         st.fixed_dictionaries({}, optional=dict.fromkeys(("creditor", "invoice", "payment", "action"), ROWS)),
-        max_size=3,
+        max_size=2,
     )
 )
 def test_every_row_is_answered_exactly_once_whatever_it_holds(bodies: list[dict[str, Any]]) -> None:

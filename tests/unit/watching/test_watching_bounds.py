@@ -12,7 +12,7 @@ from bridge.batch import Reference
 from bridge.comparing.paths import BEYOND
 from bridge.errors import CannotTakeNow
 from bridge.exchanges import Message
-from bridge.journal import Claim, Observation
+from bridge.journal import Claim, Observation, Observe, Sample
 from bridge.modes import Mode
 from bridge.observing import MOST_SUBJECTS, Observatory, Topic
 from bridge.watching.memory import ENTRY_BYTES, Answers, ShadowClaims
@@ -175,6 +175,34 @@ async def test_a_store_that_is_away_for_long_fills_no_memory(monkeypatch: pytest
         one.see("org", Topic.PAIR, ("compared",))
         await one.flush()
     assert len(one._counts) == 10
+    one.see("org", Topic.PAIR, ("left_out",))
+    assert len(one._counts) == 10
+    for _ in range(11):
+        one.keep(Sample("org", "invoice.ledgerref", "value", 0.0, "ERP", None, "1", "2"))
+    assert len(one._samples) == 10
+
+
+async def test_a_write_that_was_begun_is_ended_before_the_last_one() -> None:
+    """A bridge that stops in the middle of a write loses nothing of it, and writes nothing twice."""
+    written: list[int] = []
+    began, go = asyncio.Event(), asyncio.Event()
+
+    class Slow:
+        async def write(self, seen: Observe, _: object) -> None:
+            began.set()
+            await go.wait()
+            written.extend(one.count for one in seen.observations)
+
+    one = Observatory(Slow(), clock=lambda: 0.0, flush_seconds=0)  # type: ignore[arg-type]  # it only writes
+    running = asyncio.create_task(one.run())
+    one.see("org", Topic.PAIR, ("compared",), 3)
+    await asyncio.wait_for(began.wait(), 5)
+    one.see("org", Topic.PAIR, ("compared",), 4)
+    running.cancel()
+    await asyncio.wait([running], timeout=0.01)
+    go.set()
+    await asyncio.gather(running, return_exceptions=True)
+    assert written == [3, 4]
 
 
 async def test_a_fault_while_writing_costs_that_write() -> None:

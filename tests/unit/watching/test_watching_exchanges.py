@@ -92,18 +92,20 @@ async def test_only_rows_of_shadowed_organizations_count(stage: Any, exchanged: 
     await stage.watcher.look(exchanged(batch, reply, sender="ERP-2"))
     assert await stage.rows(NORDLYS) == {"different": 1}
     assert {who for who, _, _ in await stage.seen()} == {NORDLYS}
+    assert sum(count for (_, topic, _), count in (await stage.seen()).items() if topic == "difference") == 1
 
 
 async def test_an_organization_in_legacy_mode_is_only_recorded(stage: Any, exchanged: Any) -> None:
     """Recording needs no comparison, and gets the decoded bodies."""
     stage.switches.set(NORDLYS, Mode.LEGACY, recording=True)
-    request = Message(gzip.compress(msgspec.json.encode({"invoice": [invoice()]})), "application/json", "gzip")
+    batch = {"invoice": [invoice(shoeSize=43)]}
+    request = Message(gzip.compress(msgspec.json.encode(batch)), "application/json", "gzip")
     await stage.watcher.look(exchanged(request, taken(("invoice", 0, "erp-1"))))
     ((organizations, body, reply),) = stage.scribe.recorded
     assert organizations == (NORDLYS,)
-    assert msgspec.json.decode(body) == {"invoice": [invoice()]}
+    assert msgspec.json.decode(body) == batch
     assert msgspec.json.decode(reply)["statuscode"] == 0
-    assert await stage.rows() == {}
+    assert (await stage.seen(), stage.store.changes) == ({}, []), "nobody works a batch that is not shadowed"
 
 
 async def test_nothing_is_recorded_that_nobody_asked_for(stage: Any, exchanged: Any) -> None:
@@ -154,6 +156,34 @@ async def test_fields_that_two_legacy_answers_disagree_about_are_noise(stage: An
     await stage.watcher.look(exchanged(batch, taken(("invoice", 0, "made-up-2"))))
     assert await stage.rows() == {"different": 1, "excused": 1}
     assert (await stage.seen())[NORDLYS, "noise", ("invoice.ledgerref",)] == 1
+
+
+async def test_noise_in_rows_that_nobody_shadows_is_not_learnt(stage: Any, exchanged: Any) -> None:
+    """Counts belong to an organization; a row of somebody in legacy mode has none here."""
+    stage.switches.set(FJELLHEIM, Mode.LEGACY)
+    batch = {"invoice": [invoice("1", creditorid="984842252"), invoice("2", creditorid="971274190")]}
+    for made_up in ("x", "y"):
+        answer = taken(("invoice", 0, "erp-1"), ("invoice", 1, made_up))
+        await stage.watcher.look(exchanged(batch, answer, sender="ERP-2"))
+    seen = await stage.seen()
+    assert (NORDLYS, "compared", ("same",)) in seen
+    assert {(who, topic) for who, topic, _ in seen if topic == "noise" or not who} == set()
+
+
+@pytest.mark.parametrize("mode", [Mode.SHADOW, Mode.LEGACY])
+async def test_a_creditor_nobody_knows_is_noted_although_its_whole_batch_is_nobodys(
+    stage: Any, exchanged: Any, mode: Mode
+) -> None:
+    """Of a sender with several organizations nothing is compared then; readiness hears of it while one is in shadow."""
+    stage.switches.set(NORDLYS, mode)
+    stage.switches.set(FJELLHEIM, Mode.LEGACY, recording=True)
+    batch = {"invoice": [invoice("1", creditorid="999")]}
+    await stage.watcher.look(exchanged(batch, taken(("invoice", 0, "erp-1")), sender="ERP-2"))
+    noted = [one.idnumber for one in stage.store.changes if isinstance(one, SeeCreditor) and not one.known]
+    assert noted == (["999"] if mode is Mode.SHADOW else [])
+    counted = {(NORDLYS, "pair", ("unreadable",)): 1} if mode is Mode.SHADOW else {}
+    assert await stage.seen() == counted
+    assert len(stage.scribe.recorded) == 1
 
 
 async def test_mapping_parts_that_traffic_uses_are_counted_for_its_organization(stage: Any, exchanged: Any) -> None:
@@ -248,8 +278,25 @@ async def test_an_organization_without_stand_in_is_predicted(
     stage = make_target_stage(target)
     batch = {"invoice": [invoice("1", creditorid="971274190")]}
     await stage.watcher.look(exchanged(batch, taken(("invoice", 0, "erp-1")), sender=sender, profile="autocollect"))
-    assert target.asked == []
     assert await stage.rows(FJELLHEIM) == {"same": 1}
+    both = {"invoice": [invoice("1", creditorid="984842252"), invoice("2", creditorid="971274190")]}
+    await stage.watcher.look(exchanged(both, taken(("invoice", 0, "erp-1"), ("invoice", 1, "erp-2")), sender=sender))
+    assert target.asked == []
+    assert await stage.rows(NORDLYS) == {"same": 1}
+
+
+async def test_rows_of_an_organization_that_is_not_shadowed_do_not_reach_the_target(
+    make_target_stage: Any, slow_target: Any, exchanged: Any
+) -> None:
+    """Its batches are nobody's to try out, also where it has a stand-in; what is shadowed beside them is predicted."""
+    target = slow_target()
+    target.serves = lambda _organization: True
+    stage = make_target_stage(target)
+    stage.switches.set(FJELLHEIM, Mode.LEGACY)
+    both = {"invoice": [invoice("1", creditorid="984842252"), invoice("2", creditorid="971274190")]}
+    await stage.watcher.look(exchanged(both, taken(("invoice", 0, "erp-1"), ("invoice", 1, "x")), sender="ERP-2"))
+    assert target.asked == []
+    assert await stage.rows(NORDLYS) == {"same": 1}
 
 
 @pytest.mark.parametrize("objectname", ["invoice", "payment", "action"])

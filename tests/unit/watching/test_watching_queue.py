@@ -127,9 +127,10 @@ async def test_the_end_does_not_wait_for_ever() -> None:
     eyes.open.clear()
     queue = eyes.queue()
     running = asyncio.create_task(queue.run())
-    queue.offer(exchange())
-    queue.offer(exchange())
+    offered = [exchange(sender=name) for name in ("begun", "begun at the end", "never begun")]
+    for one in offered:
+        queue.offer(one)
     await asyncio.sleep(0)
     await finish(queue, running, seconds=0.01)
     assert eyes.seen == []
-    assert len(eyes.left_out) == 2
+    assert eyes.left_out == offered
