@@ -10,7 +10,6 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import msgspec
 from pydantic import SecretStr
@@ -23,7 +22,7 @@ from bridge.pipeline import Pipeline
 from bridge.recording import Line, Side
 from bridge.sandbox import SandboxOptions, running
 from bridge.senders import Sender, Senders
-from bridge.settings import ModernSettings, OrganizationSettings, OrganizationShadowSettings, Settings, ShadowSettings
+from bridge.settings import OrganizationSettings, OrganizationShadowSettings, Settings, ShadowSettings
 from bridge.shadowing import shadow_settings
 
 WAIT_SECONDS = 600.0
@@ -35,7 +34,6 @@ RECOGNIZED_HOURS = 10 * 365 * 24.0
 @asynccontextmanager
 async def open_staging(settings: Settings) -> AsyncIterator[Working]:
     """Run a bridge to the shadow target; SettingsFault without one. Its journal remembers what was sent there."""
-    _refuse_production(settings)
     with _quiet_logs():
         async with _bridge_to(settings) as working:
             yield working
@@ -102,13 +100,6 @@ def _stand_for_itself(organization: OrganizationSettings) -> OrganizationSetting
         id=organization.id, client_id="replay", client_secret=SecretStr("replay")
     )
     return organization.model_copy(update={"shadow": there})
-
-
-def _refuse_production(settings: Settings) -> None:
-    """Refuse the vendor's production host, also where the configuration at hand calls another one its own."""
-    production = urlsplit(str(ModernSettings.model_fields["base_url"].default)).hostname
-    if settings.shadow.base_url and urlsplit(settings.shadow.base_url).hostname == production:
-        raise OperatorError(f"shadow.base_url: {production} is the production API, and a replay never writes there")
 
 
 @contextmanager

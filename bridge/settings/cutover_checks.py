@@ -66,20 +66,20 @@ def _lame_shadow(document: Table, organizations: Sequence[Table]) -> Iterator[Fa
 
 
 def _writing_shadow(document: Table) -> Iterator[Fault]:
-    """What is submitted to the shadow target must not reach production, nor what modern.base_url calls so."""
+    """What is submitted to the shadow target must reach neither the configured modern API nor the vendor's own host."""
     vendors = str(ModernSettings.model_fields["base_url"].default)
     target = _place(_text(document, "shadow", "base_url"))
-    for name, address in (
-        ("modern.base_url", _text(document, "modern", "base_url") or vendors),
-        ("the vendor's production address", vendors),
-    ):
-        if target == _place(address):
-            yield Fault(
-                "shadow.base_url",
-                f"is {name}: every shadowed batch would be written into production; name the vendor's staging or "
-                "a sandbox, or leave it out to predict only",
-            )
-            return
+    called = ""
+    if target == _place(_text(document, "modern", "base_url") or vendors):
+        called = "modern.base_url"
+    elif target[0] == _place(vendors)[0]:
+        called = "on the vendor's production host"
+    if called:
+        yield Fault(
+            "shadow.base_url",
+            f"is {called}: every shadowed batch would be written into production; name the vendor's staging or a "
+            "sandbox, or leave it out to predict only",
+        )
 
 
 def _shared_journal(document: Table, folder: Path) -> Iterator[Fault]:

@@ -33,6 +33,7 @@ async def post(tmp_path: Path) -> AsyncIterator[Post]:
     async with running(SandboxOptions(port=0)) as sandbox:
         text = (ROOT / "config" / "local.toml").read_text(encoding="utf-8")
         text = text.replace("http://127.0.0.1:8090", sandbox.url).replace("../mappings", str(ROOT / "mappings"))
+        text = text.replace('"differences.toml"', f'"{ROOT / "config" / "differences.toml"}"')
         config = tmp_path / "local.toml"
         config.write_text(text.replace("../var/bridge.db", "bridge.db"), encoding="utf-8")
         async with open_bridge(load_settings(config, {})) as bridge:

@@ -26,6 +26,7 @@ def bridge(launch: Any, free_port: Callable[[], int], tmp_path: Path) -> Any:
         "port = 8080": f"port = {port}",
         "../mappings": str(ROOT / "mappings"),
         "../var/bridge.db": "bridge.db",
+        '"differences.toml"': f'"{ROOT / "config" / "differences.toml"}"',
     }.items():
         assert found in text, found
         text = text.replace(found, put)

@@ -37,10 +37,14 @@ class FakeQueue:
 
     def __init__(self) -> None:
         self.offered: list[Exchange] = []
+        self.left_out: list[Exchange] = []
         self.finished = False
 
     def offer(self, one: Exchange) -> None:
         self.offered.append(one)
+
+    def leave_out(self, one: Exchange) -> None:
+        self.left_out.append(one)
 
     async def run(self) -> None:
         await asyncio.Event().wait()
@@ -76,6 +80,9 @@ async def test_only_what_somebody_wants_to_see_takes_room() -> None:
     lookout.offer(exchange("ERP"))
     lookout.offer(exchange("OTHER"))
     assert [one.sender for one in queue.offered] == ["ERP"]
+    lookout.leave_out(exchange("ERP"))
+    lookout.leave_out(exchange("OTHER"))
+    assert [one.sender for one in queue.left_out] == ["ERP"]
 
 
 async def test_everything_is_remembered_once_and_then_what_is_new(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -193,6 +193,31 @@ async def test_the_oldest_notes_are_lost_when_too_many_wait(place: Place, monkey
     assert {identity for _, identity in place.shelf.notes} == {"batchid:3", "batchid:4", "batchid:5"}
 
 
+async def test_the_newest_of_several_notes_counts_whatever_became_of_the_older_one(place: Place) -> None:
+    """One that could not be written does not stand in the way of a newer one about the same batch."""
+    place.shelf.gate.clear()
+    place.passages.note(ERP, "content:x")
+    writing = asyncio.create_task(place.passages._write_some())
+    await until(lambda: place.passages._writing)
+    place.now += HOUR
+    place.passages.note(ERP, "content:x")
+    place.shelf.away = True
+    place.shelf.gate.set()
+    assert not await writing
+    place.shelf.away = False
+    await place.passages.close(1)
+    assert place.shelf.notes == {("ERP-1", "content:x"): place.now}
+
+
+async def test_everything_that_waits_is_written_at_the_end(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In as many groups as it takes."""
+    monkeypatch.setattr(room, "GROUP_NOTES", 2)
+    for number in range(5):
+        place.passages.note(ERP, f"batchid:{number}")
+    await place.passages.close(1)
+    assert (place.shelf.writes, place.losses.lost) == ([2, 2, 1], 0)
+
+
 async def test_what_cannot_be_written_at_the_end_is_told(place: Place) -> None:
     """Neither a store that is away nor one that hangs keeps the bridge from stopping."""
     place.passages.note(ERP, "batchid:1")

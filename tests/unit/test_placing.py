@@ -12,9 +12,9 @@ from bridge.batch import Address
 from bridge.intake import Desk
 from bridge.legacy.body import split
 from bridge.mapping import load_profiles
-from bridge.modes import Mode, Switch
+from bridge.modes import Mode, Switch, place_in_line
 from bridge.organizations import Directory
-from bridge.placing import Placer, Side
+from bridge.placing import Placer, Side, Spot
 from bridge.senders import Sender
 from bridge.settings import Settings, load_settings
 
@@ -56,6 +56,11 @@ def desk(site: Settings) -> Desk:
 async def place(site: Settings, desk: Desk, switches: Switches, sender: Sender, **arrays: Any) -> Any:
     envelope = split(json.dumps(arrays).encode())
     return await Placer(Directory(site), switches).place(envelope, sender, desk)
+
+
+async def survey(site: Settings, desk: Desk, switches: Switches, sender: Sender, **arrays: Any) -> dict[Address, Spot]:
+    envelope = split(json.dumps(arrays).encode())
+    return await Placer(Directory(site), switches).survey(envelope, sender, desk)
 
 
 def switched(**modes: Mode) -> Switches:
@@ -104,6 +109,36 @@ async def test_a_percentage_divides_by_creditor(site: Settings, desk: Desk) -> N
     taken = {} if half == {} else half
     expected = {Address("invoice", i) for i, row in enumerate(rows) if modes[row["creditorid"]].is_legacy_side}
     assert (set(taken) if half is not Side.LEGACY else {Address("invoice", i) for i in range(3)}) == expected
+
+
+def between(organization: str, *creditors: str) -> tuple[Switch, dict[str, Mode]]:
+    """Return a percentage that takes the first of these in line and leaves the others, and each one's mode."""
+    first = min(place_in_line(organization, one) for one in creditors)
+    switch = Switch(organization, Mode.LEGACY, Mode.MODERN, (first + 1) / 100)
+    modes = {one: switch.mode_of(one) for one in creditors}
+    assert set(modes.values()) == {Mode.LEGACY, Mode.MODERN}
+    return switch, modes
+
+
+async def test_rows_without_a_creditor_stand_in_the_line_of_whoever_stands_in(site: Settings, desk: Desk) -> None:
+    """The batch's only creditor row, else the organization's only creditor: as the row is routed."""
+    switch, modes = between(ORG_A, "1", "")
+    spots = await survey(site, desk, Switches({ORG_A: switch}), BOTH, creditor=[{"idnumber": "1"}], invoice=[{}])
+    assert spots[Address("invoice", 0)] == Spot(ORG_A, modes["1"])
+    switch, modes = between(ORG_B, "3", "")
+    spots = await survey(site, desk, Switches({ORG_B: switch}), ONE, action=[{}])
+    assert spots[Address("action", 0)] == Spot(ORG_B, modes["3"])
+
+
+async def test_a_creditor_row_that_names_nobody_is_nobodys(site: Settings, desk: Desk) -> None:
+    """Not the only organization's either: it goes to the legacy host while that has a side."""
+    switches = Switches({ORG_B: Switch(ORG_B, Mode.LEGACY, Mode.MODERN, 99.0)})
+    assert switches[ORG_B].mode_of("3") is Mode.MODERN
+    spots = await survey(site, desk, switches, ONE, creditor=[{}], invoice=[{"creditorid": "3"}])
+    assert spots == {
+        Address("creditor", 0): Spot("", Mode.LEGACY),
+        Address("invoice", 0): Spot(ORG_B, Mode.MODERN),
+    }
 
 
 async def test_large_batches_are_placed_in_slices(site: Settings, desk: Desk) -> None:

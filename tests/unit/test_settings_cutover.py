@@ -166,10 +166,13 @@ def test_the_environment_cannot_point_a_shadow_at_production(load: Load) -> None
 
 
 def test_another_path_of_the_same_host_is_another_api(load: Load) -> None:
-    """A vendor may serve staging beside production."""
-    address = "https://api.amili.no/staging/collection/v1"
-    text = f'[shadow]\nbase_url = "{address}"\ntoken_url = "https://auth.amili.no/staging"\n'
-    assert load(text, COUNTERPART).shadow.base_url == address
+    """Whoever runs a modern system may serve staging beside production; only the vendor's own host holds none."""
+    text = '[shadow]\nbase_url = "{}/staging/v1"\ntoken_url = "https://auth.example/staging"\n'
+    own = text.format("https://api.example")
+    loaded = load(own, COUNTERPART, BRIDGE__MODERN__BASE_URL="https://api.example/v1")
+    assert loaded.shadow.base_url == "https://api.example/staging/v1"
+    faults = complain(load, text.format("https://api.amili.no"), COUNTERPART, BRIDGE__MODERN__BASE_URL="https://own/v1")
+    assert "the vendor's production host" in str(faults)
 
 
 @pytest.mark.parametrize(

@@ -329,3 +329,39 @@ def test_the_way_there_and_back_is_two_turns() -> None:
     modes = [LEGACY, MODERN, LEGACY]
     history = [Switch("a", mode, number=number) for number, mode in enumerate(modes)]
     assert find_turn(history).number == 2
+
+
+async def test_after_a_switch_replicas_wait_for_each_other() -> None:
+    """A batch that comes to two of them at that moment must not go both ways; recording sends nothing elsewhere."""
+    history, now = History(), [100.0]
+    slept: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        slept.append(seconds)
+
+    board = Switchboard(
+        cast("Books", history),
+        ["a", "b"],
+        LEGACY,
+        has_legacy_host=True,
+        clock=lambda: now[0],
+        settle_seconds=0.7,
+        sleep=sleep,
+    )
+    await board.refresh()
+    await board.settle(["a", "b"])
+    assert slept == []
+    history.add("a", LEGACY, recording=True)
+    await board.refresh()
+    await board.settle(["a"])
+    assert slept == []
+    history.add("a", MODERN)
+    await board.refresh()
+    now[0] += 0.5
+    await board.settle(["b"])
+    assert slept == []
+    await board.settle(["b", "a"])
+    assert slept == [pytest.approx(0.2)]
+    now[0] += 0.5
+    await board.settle(["a"])
+    assert len(slept) == 1

@@ -93,6 +93,17 @@ async def test_a_modern_sender_is_answered_by_the_bridge(open_crossing: Any, bat
         assert books.asked == [""]
 
 
+async def test_a_sender_that_was_never_with_the_legacy_host_is_not_answered_by_it(open_crossing: Any) -> None:
+    """It knows none of its batches."""
+    books = Books([1])
+    async with open_crossing(first_mode="modern") as crossed:
+        crossed.host.behave = books.answer
+        url = f"{crossed.world.url}/webapi/api/Batch?senderid=ERP-2&batchid=B-0"
+        async with crossed.world.session.get(url, headers=HEADERS) as response:
+            assert response.status == 404
+        assert books.asked == []
+
+
 async def test_a_creditor_is_answered_for_by_its_mode(open_crossing: Any) -> None:
     """An unknown one by the legacy host, while the sender has a mode there."""
     books = Books([1])

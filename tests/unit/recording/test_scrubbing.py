@@ -253,6 +253,28 @@ def test_no_text_takes_long(redactor: Redactor, text: str) -> None:
     assert redactor.redact(asked, 200, json.dumps({"message": text}).encode()).reply
 
 
+def test_a_message_repeats_numbers_of_the_request_only(redactor: Redactor) -> None:
+    """What an answer calls a reference may be anybody's number: its own messages may not repeat it on its word."""
+    answer = {"errors": [{"referencenumber": "445566", "message": "ref 445566 of 2024-01-05"}]}
+    _, told = redact(redactor, {"invoice": [{"invoiceNumber": "1"}]}, answer)
+    assert "445566" not in told["errors"][0]["message"]
+    _, told = redact(redactor, {"invoice": [{"invoiceNumber": "445566"}]}, answer)
+    assert "445566" in told["errors"][0]["message"]
+
+
+def test_names_of_properties_are_scrubbed_unless_they_are_declared_or_plain_words(redactor: Redactor) -> None:
+    """An answer may call its members anything, persons included."""
+    assert [redactor.scrub_name(name) for name in ("ledgerref", "statusText")] == ["ledgerref", "statusText"]
+    assert "Nordmann" not in redactor.scrub_name("KariNordmann")
+    assert "01017012345" not in redactor.scrub_name("person 01017012345")
+
+
+def test_decimals_of_a_concealed_number_are_digits_of_it(redactor: Redactor) -> None:
+    """A number in a field nobody knows may hide another one behind its point."""
+    (asked, _) = redact(redactor, {"invoice": [{"shoeSize": 43.48123456}]}, {})
+    assert "48123456" not in json.dumps(asked)
+
+
 def test_samples_of_large_requests_lose_their_numbers(redactor: Redactor) -> None:
     """Where it would take long to learn which numbers are harmless, none stays."""
     rows = [{"invoiceNumber": "10234"}] * 10_000
