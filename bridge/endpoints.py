@@ -93,7 +93,8 @@ class Endpoints:
 
     async def ping(self, _: web.Request) -> web.Response:
         """Say whether the bridge can take work."""
-        if self._pipeline.accepting:
+        passes = self._batches.needs_no_journal and not self._pipeline.draining
+        if passes or self._pipeline.accepting:
             return web.json_response({"status": "OK"})
         return web.json_response({"status": "UNAVAILABLE"}, status=503, headers={"Retry-After": "5"})
 

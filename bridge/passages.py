@@ -61,6 +61,8 @@ class Passages:
         """Notes to be written, the oldest first."""
         self._writing: dict[Key, _Note] = {}
         self._stir = asyncio.Event()
+        self._written = asyncio.Event()
+        """Set, and replaced, whenever notes are in the journal."""
         self._dropped = 0
 
     @contextmanager
@@ -114,6 +116,12 @@ class Passages:
                 passed_at = found.passed_at
         return passed_at is not None and not has_lapsed_since(passed_at, identity, sender, self._clock())
 
+    async def written(self, sender: Sender, identity: str) -> None:
+        """Return once what is remembered of a batch is in the journal."""
+        key = (sender.id, identity)
+        while key in self._waiting or key in self._writing:
+            await self._written.wait()
+
     def _passed_at(self, key: Key) -> float | None:
         """Return when a batch left, as far as memory tells."""
         if key in self._leaving:
@@ -161,6 +169,8 @@ class Passages:
             self._put_back()
             raise
         self._writing = {}
+        self._written.set()
+        self._written = asyncio.Event()
         self._recover()
         return True
 

@@ -281,6 +281,11 @@ class Pipeline:
         )
 
     @property
+    def draining(self) -> bool:
+        """Tell whether the bridge is about to stop."""
+        return self._draining
+
+    @property
     def accepting(self) -> bool:
         """Tell whether new work would be taken now."""
         return not self._draining and self._workshop.accepting

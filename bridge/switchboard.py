@@ -13,6 +13,10 @@ from bridge.modes import Mode, Switch
 
 log = get_log()
 
+STALE_SECONDS = 1.5
+"""From which age on the switches are read again before they are obeyed: the process was frozen, or starved."""
+WAKE_SECONDS = 1.0
+"""How long that may take; while the journal cannot be read, what is known holds."""
 POLL_SECONDS = 0.4
 """How often to look for switches; news of them usually come first."""
 SETTLE_SECONDS = 0.7
@@ -102,6 +106,11 @@ class Switchboard:
         """Return every switch in force so far, oldest first; it begins with the first mode, under number 0."""
         return self._line(organization).history
 
+    @property
+    def organizations(self) -> tuple[str, ...]:
+        """Return every organization, in the order of the configuration."""
+        return self._organizations
+
     def outlook(self, organizations: Sequence[str]) -> Outlook:
         """Return what a batch for any of these organizations may meet."""
         key = tuple(organizations)
@@ -118,6 +127,16 @@ class Switchboard:
         left = max((self._settled_at.get(one, 0.0) for one in organizations), default=0.0) - self._clock()
         if self._settle_seconds and left > 0:
             await self._sleep(left)
+
+    async def wake_up(self) -> None:
+        """Read the switches now if that should have happened long ago; costs nothing else."""
+        if self.age_seconds <= STALE_SECONDS or not self._readable:
+            return
+        try:
+            async with asyncio.timeout(WAKE_SECONDS):
+                await self._keep_up()
+        except TimeoutError:
+            self._miss("the journal does not answer")
 
     @property
     def age_seconds(self) -> float:

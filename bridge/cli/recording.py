@@ -26,9 +26,13 @@ def record(config: Path, typed: str, word: Word, wanted: bool, *, as_json: bool)
     organization = find_organization(settings, typed, "ORG")
     if wanted:
         _require_means(settings)
-    before, after = write_switch(settings, organization, lambda current: _turn(organization, current, wanted, word))
+    before, after = write_switch(settings, organization, lambda current: _turn(current, wanted, word))
     if as_json:
         print_json(switch_fields(before, after, organization.name))
+        return
+    if after is before:
+        so = "is recorded already" if wanted else "is not recorded"
+        Screen().say(f"{name_of(organization)} {so}; nothing was changed: see `bridge record status`")
         return
     screen, doing = Screen(), "is recorded from now on" if wanted else "is not recorded any more"
     screen.say(good(f"Recorded: {name_of(organization)} {doing}, by {after.actor}."))
@@ -73,12 +77,9 @@ def _require_means(settings: Settings) -> None:
         raise OperatorError("legacy.base_url: without a legacy host there are no answers to record")
 
 
-def _turn(organization: OrganizationSettings, current: Switch, wanted: bool, word: Word) -> Switch:
+def _turn(current: Switch, wanted: bool, word: Word) -> Switch:
     if current.recording is wanted:
-        raise OperatorError(
-            f"{name_of(organization)} is {'recorded already' if wanted else 'not recorded'}; nothing was changed: "
-            "see `bridge record status`"
-        )
+        return current
     return replace(current, recording=wanted, number=0, at=word.at, actor=word.actor, reason=word.reason)
 
 

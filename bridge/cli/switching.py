@@ -44,7 +44,7 @@ class Word:
 
 
 Change = Callable[[Switch], Switch]
-"""From the switch in force to the one that is to follow; raises OperatorError when there is nothing to change."""
+"""From the switch in force to the one that is to follow; the same one when there is nothing to change."""
 
 
 def read_wish(mode: Mode, percent: float | None, other: Mode | None) -> Wish:
@@ -82,26 +82,37 @@ def switch(config: Path, typed: str, wish: Wish, word: Word, *, as_json: bool) -
     settings = load_settings(config, os.environ)
     organization = find_organization(settings, typed, "ORG")
     _require_legacy_host(settings, wish)
-    before, after = write_switch(settings, organization, lambda current: _turn(organization, current, wish, word))
+    before, after = write_switch(settings, organization, lambda current: _turn(current, wish, word))
     warnings = list(_warn(settings, organization, before, after))
     if as_json:
         print_json(switch_fields(before, after, organization.name) | {"warnings": warnings})
         return
     screen = Screen()
-    _tell(screen, organization, before, after)
+    if after is before:
+        screen.say(
+            f"{name_of(organization)} is in {after.describe()} already, by {say_who(after)}; nothing was recorded"
+        )
+    else:
+        _tell(screen, organization, before, after)
     for warning in warnings:
         screen.say(waiting(warning))
 
 
 def write_switch(settings: Settings, organization: OrganizationSettings, change: Change) -> tuple[Switch, Switch]:
-    """Write the switch that is to follow the one in force; return both. OperatorError when somebody else was faster."""
+    """Write the switch that is to follow the one in force; return both, the same one twice if nothing was to change.
+
+    Raises OperatorError when somebody else was faster.
+    """
 
     async def write() -> tuple[Switch, Switch]:
         office = open_office(settings.storage.url, base=Path.cwd())
         try:
             before = await read_current(office, organization.id, settings)
+            following = change(before)
+            if following is before:
+                return before, before
             try:
-                await office.write(SetSwitch(change(before), before.number))
+                await office.write(SetSwitch(following, before.number))
             except StaleSwitch as stale:
                 raise OperatorError(await _explain(office, organization, settings)) from stale
             history = await office.switch_history(organization.id)
@@ -130,11 +141,9 @@ def _require_legacy_host(settings: Settings, wish: Wish) -> None:
         )
 
 
-def _turn(organization: OrganizationSettings, current: Switch, wish: Wish, word: Word) -> Switch:
+def _turn(current: Switch, wish: Wish, word: Word) -> Switch:
     if (current.mode, current.other, current.percent) == (wish.mode, wish.other, wish.percent):
-        raise OperatorError(
-            f"{name_of(organization)} is in {current.describe()} already, by {say_who(current)}; nothing was recorded"
-        )
+        return current
     return replace(
         current,
         mode=wish.mode,

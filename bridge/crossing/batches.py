@@ -92,6 +92,7 @@ class Batches:
         Raises what `Senders.identify`, `Bodies.read_json`, `Pipeline.take` and `PassThrough.forward` do; CannotTakeNow
         also where the journal cannot be asked which way the batch went before.
         """
+        await self._switchboard.wake_up()
         name = (named_sender(request) or "").strip()
         named = self._senders.find(name)
         if named is not None and was_always_legacy(self._outlook(named)):
@@ -112,6 +113,11 @@ class Batches:
         outlook = self._outlook(sender)
         async with self._bodies.read_whole(request) as whole:
             return await self._send_where_it_belongs(request, sender, outlook, whole)
+
+    @property
+    def needs_no_journal(self) -> bool:
+        """Tell whether every batch passes to the legacy host unread, whatever becomes of the journal."""
+        return was_always_legacy(self._switchboard.outlook(self._switchboard.organizations))
 
     def _outlook(self, sender: Sender) -> Outlook:
         return self._switchboard.outlook(sender.organizations)

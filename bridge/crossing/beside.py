@@ -16,7 +16,7 @@ from aiohttp import web
 
 from bridge.bodies import Bodies, Room
 from bridge.crossing.ways import recognize
-from bridge.errors import BridgeError, CallerError, CannotTakeNow
+from bridge.errors import BridgeError, CallerError, CannotTakeNow, NoAnswer
 from bridge.exchanges import Exchange, Message
 from bridge.identity import is_recognizable
 from bridge.legacy.body import split
@@ -27,6 +27,8 @@ from bridge.senders import Sender, Senders
 
 log = get_log()
 
+SECURE_SECONDS = 1.0
+"""How long a caller waits for its note where the legacy host has not said what became of its batch."""
 REFUSED = frozenset({401, 403, 413, 415, 429, 503})
 """Answers of the legacy host that say for certain that it has not taken a batch."""
 NO_ANSWER = 0
@@ -94,6 +96,9 @@ class Beside:
             try:
                 response = await self._legacy_host.forward(request, passing.tap, body=raw)
                 status = response.status
+            except NoAnswer:
+                await passing.secure()
+                raise
             finally:
                 passing.end(status)
         passing.show(self._watch)
@@ -209,6 +214,18 @@ class _Passing:
         """Hear what the batch is known by, and whether its caller has proved who it is."""
         self._identity, self._proven = identity, proven
         self._note_if_taken()
+
+    async def secure(self) -> None:
+        """Have the batch noted for good, if that is soon done: who is not told what became of it sends it again.
+
+        That may be to another replica, or after a crash of this one.
+        """
+        with suppress(TimeoutError):
+            async with asyncio.timeout(SECURE_SECONDS):
+                if not self._identity and self.tap.has_sent:
+                    await self.recognized.wait()
+                if self._identity:
+                    await self._beside.passages.written(self.sender, self._identity)
 
     def take_body(self) -> bytes:
         """Return the body as it came, once."""

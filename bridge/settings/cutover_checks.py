@@ -22,6 +22,7 @@ def find_cutover_disagreements(document: Table, organizations: Sequence[Table], 
     """Yield what does not fit together; `folder` is what relative paths are relative to."""
     yield from _nowhere_to_pass(document)
     yield from _loop(document)
+    yield from _doubled_path(document)
     if _text(document, "shadow", "base_url"):
         yield from _lame_shadow(document, organizations)
         yield from _writing_shadow(document)
@@ -54,6 +55,13 @@ def _loop(document: Table) -> Iterator[Fault]:
             "is this bridge itself (server.host and server.port), which would pass calls round in circles; "
             "name the host that is being replaced",
         )
+
+
+def _doubled_path(document: Table) -> Iterator[Fault]:
+    """The path of a call is put behind the address as the ERP has written it."""
+    path = _split(_text(document, "legacy", "base_url")).path.rstrip("/").casefold()
+    if path.endswith(("/webapi", "/webapi/api", "/webapi/api/batch")):
+        yield Fault("legacy.base_url", "ends in /webapi…, which calls bring with them; leave that part out")
 
 
 def _lame_shadow(document: Table, organizations: Sequence[Table]) -> Iterator[Fault]:

@@ -232,6 +232,13 @@ async def test_without_credentials_nothing_is_sent() -> None:
     assert set(here.decided.values()) == {NO_CREDENTIALS}
 
 
+async def test_a_caller_without_credentials_needs_none() -> None:
+    """That nothing was shown is known; it is not the same as nobody knowing what was shown."""
+    here = Place([GOOD], credentials="")
+    await here.carry()
+    assert [authorization for _, authorization in here.sent] == [""]
+
+
 async def test_a_refusal_of_everything_is_told_in_the_hosts_words() -> None:
     """Where it has some; else by its status."""
     here = Place([Replied(400, b'{"errors":[{"objectname":"batch","objectindex":0,"message":"closed"}]}')])

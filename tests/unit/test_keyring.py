@@ -56,7 +56,7 @@ async def test_a_batch_without_any_waits_for_its_caller() -> None:
     await asyncio.sleep(0.01)
     assert not search.done()
     ring.keep("b", "Bearer shown")
-    assert await search == "Bearer shown"
+    assert await asyncio.wait_for(search, 1) == "Bearer shown"
 
 
 async def test_nobody_waits_for_ever() -> None:

@@ -227,3 +227,11 @@ def test_a_budget_above_all_is_a_fault(load: Load) -> None:
     """A percentage ends at 100."""
     (line,) = complain(load, "[guardrails]\nrefused_percent = 101\n")
     assert line == "guardrails.refused_percent: must be 100 or less"
+
+
+@pytest.mark.parametrize("path", ["/webapi", "/WebApi/", "/webapi/api", "/old/webapi/api/Batch"])
+def test_the_legacy_address_is_without_the_path_of_the_calls(load: Load, path: str) -> None:
+    """Calls bring their own path: the host would be asked for /webapi/webapi."""
+    (fault,) = complain(load, f'[legacy]\nbase_url = "https://old.example{path}"\n')
+    assert fault.lstrip().startswith("legacy.base_url")
+    assert load('[legacy]\nbase_url = "https://old.example/webapis"\n').legacy.base_url

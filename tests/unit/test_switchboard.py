@@ -11,6 +11,7 @@ from typing import cast
 import pytest
 from structlog.testing import capture_logs
 
+from bridge import switchboard
 from bridge.errors import CannotTakeNow
 from bridge.journal import Books
 from bridge.modes import Mode, Switch
@@ -214,6 +215,40 @@ async def test_the_age_of_the_table_is_known() -> None:
     with pytest.raises(CannotTakeNow):
         await board.refresh()
     assert board.age_seconds == 3
+
+
+async def test_a_process_that_was_frozen_reads_before_it_obeys(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What it knew when it froze may be out of date; a table that is read regularly costs nothing."""
+    history = History()
+    board = make(history, seconds_a_question=0.1)
+    await board.refresh()
+    asked = len(history.asked)
+    await board.wake_up()
+    assert len(history.asked) == asked
+    monkeypatch.setattr(switchboard, "STALE_SECONDS", 0.05)
+    switch = history.add("a", MODERN)
+    await board.wake_up()
+    assert board.current("a") == switch
+
+
+async def test_waking_up_waits_for_no_journal_that_is_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One request waits a moment, the following ones obey what is known."""
+    monkeypatch.setattr(switchboard, "STALE_SECONDS", 0.05)
+    monkeypatch.setattr(switchboard, "WAKE_SECONDS", 0.01)
+    history = History()
+    board = make(history, seconds_a_question=0.1)
+    await board.refresh()
+
+    async def hang() -> list[Switch]:
+        history.asked.append("switches")
+        return await asyncio.get_running_loop().create_future()
+
+    monkeypatch.setattr(history, "switches", hang)
+    await board.wake_up()
+    asked = len(history.asked)
+    await board.wake_up()
+    assert len(history.asked) == asked
+    assert board.current("a").mode is LEGACY
 
 
 # --- the outlook ---------------------------------------------------------------------------------------------------

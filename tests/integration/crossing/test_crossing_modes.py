@@ -10,6 +10,7 @@ from typing import Any
 import aiohttp
 import pytest
 
+from bridge import passages
 from bridge.bodies import Whole
 from bridge.crossing import beside
 from bridge.errors import CannotTakeNow
@@ -346,6 +347,38 @@ async def test_a_store_in_trouble_does_not_stop_legacy_mode(
         assert crossed.host.batchids == ["B-1", "B-1"]
 
 
+async def test_a_bridge_that_only_passes_is_ready_without_its_journal(
+    open_crossing: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A load balancer must not take away what works; one that has a modern organization needs its journal."""
+    async with open_crossing() as crossed:
+        url = f"{crossed.world.url}/health/ready"
+        workshop = type(crossed.world.bridge.workshop)
+        monkeypatch.setattr(workshop, "accepting", property(lambda _: False))
+        async with crossed.world.session.get(url) as answer:
+            assert answer.status == 200
+        await crossed.switch(ORG_A, Mode.MODERN)
+        async with crossed.world.session.get(url) as answer:
+            assert answer.status == 503
+        monkeypatch.undo()
+
+
+async def test_who_is_not_told_what_became_of_a_batch_waits_for_its_note(
+    open_crossing: Any, batch: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It will come again, perhaps to another replica: the journal has the note before the caller has the 502."""
+    monkeypatch.setattr(passages, "GROUP_SECONDS", 0.3)
+    async with open_crossing() as crossed:
+
+        def hang_up(_: Any) -> bytes:
+            raise ConnectionError
+
+        crossed.host.behave = hang_up
+        assert (await post_as(crossed, "ERP-1", batch("B-1"))).status == 502
+        journal = crossed.world.bridge.pipeline._books
+        assert await journal.passed("ERP-1", "batchid:B-1") is not None
+
+
 async def test_a_journal_that_cannot_be_read_answers_503_where_it_must_be_asked(
     open_crossing: Any, batch: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -506,6 +539,7 @@ async def test_a_drained_bridge_ends_what_passes_and_takes_no_more(
         await asyncio.sleep(0)
         late = await post_as(crossed, "ERP-1", batch("B-2"))
         assert (late.status, late.headers["retry-after"]) == (503, "30")
+        assert not draining.done()
         go.set()
         assert (await under_way).status == 200
         await asyncio.wait_for(draining, 1)

@@ -45,8 +45,13 @@ LEGACY_FIRST = '\n[legacy]\nbase_url = "http://legacy.test"\n\n[cutover]\nfirst_
 SECOND = f'\n[[sender]]\nid = "ERP/2"\nprofile = "classic"\norganizations = ["{ORG}"]\nbearer = "two"\n'
 
 
-def take(name: str, at: float, *, sender: str = "ERP-1", verdicts: str = "aa", **more: Any) -> list[Any]:
-    """Return what writes a batch with an invoice for each letter: accepted, refused, pending, in doubt."""
+def take(
+    name: str, at: float, *, sender: str = "ERP-1", verdicts: str = "aa", unique: str = "", **more: Any
+) -> list[Any]:
+    """Return what writes a batch with an invoice for each letter: accepted, refused, pending, in doubt.
+
+    Its invoices are the same entities as those of the batch `unique`, or of none other.
+    """
     body = {"creditor": [{"idnumber": "984842252"}]}
     body["invoice"] = [{"ledgerref": f"{name}-{index}", "name": SECRET} for index in range(len(verdicts))]
     addresses = [Address("invoice", index) for index in range(len(verdicts))]
@@ -64,7 +69,8 @@ def take(name: str, at: float, *, sender: str = "ERP-1", verdicts: str = "aa", *
     )
     rows = [
         RowRecord(
-            one, Verdict.PENDING, "", f"{name}-{one.objectindex}", ORG, "create_invoices", f"u-{name}-{one.objectindex}"
+            *(one, Verdict.PENDING, "", f"{name}-{one.objectindex}", ORG, "create_invoices"),
+            unique_id=f"u-{unique or name}-{one.objectindex}",
         )
         for one in addresses
     ]
@@ -151,6 +157,18 @@ def test_it_is_written_once(run: Run, back: Path, tmp_path: Path) -> None:
     last = tmp_path / "last.json"
     assert "Nothing is left to be written." in run("debt", ORG, "-c", back, "--out", last).out
     assert not last.exists()
+
+
+def test_what_was_carried_in_an_earlier_period_is_not_carried_again(run: Run, back: Path, tmp_path: Path) -> None:
+    """An invoice that its ERP sent once more after the next switch is one that the legacy host has by now."""
+    assert run("debt", ORG, "-c", back, "--out", tmp_path / "first.json").code == 0
+    later = [
+        replace(one, expected=one.expected + 2) for one in switches((END + 100, Mode.MODERN), (END + 200, Mode.LEGACY))
+    ]
+    fill(tmp_path, *later, *take("b-9", END + 150, verdicts="aa", unique="b-2"))
+    told = run("debt", ORG, "-c", back, "--out", tmp_path / "second.json")
+    assert told.code == 0
+    assert [row["ledgerref"] for row in json.loads((tmp_path / "second.json").read_bytes())["invoice"]] == ["b-9-1"]
 
 
 def test_a_file_that_was_lost_is_written_again(run: Run, back: Path, tmp_path: Path) -> None:
