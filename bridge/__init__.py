@@ -23,4 +23,4 @@ everything together, `app` opens it, `server` runs it; `sandbox` stands in for t
 rest.
 """
 
-__version__ = "0.3.0"
+__version__ = "0.4.0"
