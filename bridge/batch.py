@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, NamedTuple
 
+CATCH_UP = "bridge-catch-up-"
+"""How the batchid of a batch begins that carries to the legacy host what only the modern system has."""
 OBJECTNAMES = ("creditor", "invoice", "payment", "action")
 """The four arrays of a legacy batch, in the order of dependency and of the reply."""
 WHOLE_BATCH = "batch"

@@ -8,15 +8,12 @@ from enum import StrEnum
 
 import msgspec
 
-from bridge.batch import OBJECTNAMES, Address
+from bridge.batch import CATCH_UP, OBJECTNAMES, Address
 from bridge.journal import RowRecord, StoredBatch
 from bridge.legacy.reader import RowReader
 from bridge.legacy.sharing import write_sub_batch
 
 CREDITOR = "creditor"
-BATCHID = "bridge-catch-up-"
-"""What a catch-up batch is called, with the id of its export behind."""
-
 Place = tuple[str, Address]
 """(batch id, address)."""
 
@@ -126,7 +123,7 @@ class Repeater:
 def write_catch_up(export: str, rows: Sequence[OwedRow]) -> bytes:
     """Return one sender's rows as a legacy batch: creditors first, then each kind of row in the order they came."""
     creditors = dict(row.creditor_row for row in rows if row.creditor_row is not None)
-    return write_sub_batch(f"{BATCHID}{export}", _list_rows(creditors, rows)) + b"\n"
+    return write_sub_batch(f"{CATCH_UP}{export}", _list_rows(creditors, rows)) + b"\n"
 
 
 def _list_rows(creditors: Mapping[str, bytes], rows: Sequence[OwedRow]) -> Iterator[tuple[Address, bytes]]:

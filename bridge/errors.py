@@ -6,6 +6,7 @@
     │   ├── NotAuthenticated    401
     │   ├── UnreadableQuestion  400
     │   ├── NotAllowed          403
+    │   ├── ForLegacyHost       403
     │   ├── NoSuchBatch         404
     │   ├── BatchTooLarge       413
     │   ├── TooMuchToRead       413
@@ -67,6 +68,12 @@ class NotAuthenticated(CallerError):
     """The credentials are missing or wrong: send HTTP Basic or Bearer credentials of a configured sender."""
 
     status = 401
+
+
+class ForLegacyHost(CallerError):
+    """This is a catch-up batch for the legacy host: the modern system has what is in it already."""
+
+    status = 403
 
 
 class NotAllowed(CallerError):

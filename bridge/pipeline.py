@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
 
-from bridge.batch import LegacyHalf, Verdict
-from bridge.errors import CallerError, CannotTakeNow, NoSuchBatch
+from bridge.batch import CATCH_UP, LegacyHalf, Verdict
+from bridge.errors import CallerError, CannotTakeNow, ForLegacyHost, NoSuchBatch
 from bridge.identity import BATCHID, has_lapsed, identify, refuse_changed
 from bridge.intake import NOTHING, Desk, fingerprint
 from bridge.journal import BatchRecord, Books, IdentityTaken
@@ -120,6 +120,8 @@ class Pipeline:
         began = self._clock()
         with self.count_failures(sender.organizations), self._visit():
             envelope = split(body)
+            if envelope.batchid.startswith(CATCH_UP):
+                raise ForLegacyHost
             content = await fingerprint(envelope)
             identity = identify(sender, envelope.batchid, content, self._new_id)
             batch, replayed = await self._recognize_or_take(_Asked(sender, envelope, body, identity, content, legacy))

@@ -8,7 +8,8 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from bridge.catch_up import BATCHID, Why
+from bridge.batch import CATCH_UP
+from bridge.catch_up import Why
 from bridge.cli.places import address_fields, name_places
 from bridge.cli.screen import Screen, bad, good, quiet, waiting
 from bridge.cli.times import say_time, write_iso
@@ -188,7 +189,7 @@ def _write_end(screen: Screen, account: Account) -> None:
         for sender, file in account.written.items():
             screen.say(good(f"Written for sender {name_safely(sender)}: {file}"))
         screen.say(
-            f"Each is one legacy batch, batchid {BATCHID}{account.export}; send it to the legacy host as that sender."
+            f"Each is one legacy batch, batchid {CATCH_UP}{account.export}; send it to the legacy host as that sender."
         )
         screen.say(waiting(PERSONAL))
     elif debt.rows:

@@ -199,6 +199,8 @@ class _Passing:
         self._noted = False
         self.at = beside.now()
         unread = identity is None
+        if not unread:
+            self.recognized.set()
         self.tap = Tap(grant=room.may_take, sent=self._leave, keep_request=watched or unread, keep_reply=watched)
 
     def end(self, status: int) -> None:

@@ -241,7 +241,8 @@ async def test_waking_up_waits_for_no_journal_that_is_away(monkeypatch: pytest.M
 
     async def hang() -> list[Switch]:
         history.asked.append("switches")
-        return await asyncio.get_running_loop().create_future()
+        await asyncio.Event().wait()
+        return []
 
     monkeypatch.setattr(history, "switches", hang)
     await board.wake_up()

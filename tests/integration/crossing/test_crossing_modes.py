@@ -347,6 +347,17 @@ async def test_a_store_in_trouble_does_not_stop_legacy_mode(
         assert crossed.host.batchids == ["B-1", "B-1"]
 
 
+async def test_a_catch_up_batch_reaches_the_legacy_host_only(open_crossing: Any, batch: Any) -> None:
+    """The modern system has what is in it: sent after the next switch, it would be there twice."""
+    async with open_crossing() as crossed:
+        assert (await post_as(crossed, "ERP-1", batch("bridge-catch-up-1"))).code == 0
+        await crossed.switch(ORG_A, Mode.MODERN)
+        reply = await post_as(crossed, "ERP-1", batch("bridge-catch-up-2"))
+        assert (reply.status, reply.code) == (403, 2)
+        assert crossed.host.batchids == ["bridge-catch-up-1"]
+        assert crossed.modern == []
+
+
 async def test_a_bridge_that_only_passes_is_ready_without_its_journal(
     open_crossing: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
