@@ -41,6 +41,10 @@ class Pace:
         seconds, self._spent = self._spent * self._rest_by_work, 0.0
         await self._sleep(min(seconds, LONGEST_REST_SECONDS))
 
+    def hurry(self) -> None:
+        """Rest no more: nobody waits for the core any longer."""
+        self._rest_by_work = 0.0
+
     @types.coroutine
     def _walk(self, work: Coroutine[Any, Any, T]) -> Generator[Any, Any, T]:
         """Walk through a coroutine step by step, as the event loop would, and take the time of each step."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from typing import Any
 
@@ -38,6 +38,7 @@ class WatchQueue:
         self._waiting: deque[Exchange] = deque()
         self._held_bytes = 0
         self._more = asyncio.Event()
+        self._looking: asyncio.Task[None] | None = None
 
     def offer(self, exchange: Exchange) -> None:
         """Take an exchange if there is room; never waits, never raises."""
@@ -58,30 +59,37 @@ class WatchQueue:
             await self._more.wait()
             self._more.clear()
             while self._waiting:
-                await self._take(self._waiting.popleft(), self._pace.keep)
+                await self._take(self._waiting.popleft())
                 await self._pace.rest()
 
     async def finish(self, seconds: float) -> None:
         """Look at what is still waiting, without rest, for so long at most; `run` must have ended."""
+        self._pace.hurry()
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
+                if self._looking is not None:  # begun by `run`, which did not see the end of it
+                    await asyncio.shield(self._looking)
                 while self._waiting:
-                    await self._take(self._waiting.popleft(), _at_once)
+                    await self._take(self._waiting.popleft())
+        if self._looking is not None:
+            self._looking.cancel()
+            await asyncio.wait([self._looking])
         while self._waiting:
             self._leave_out(self._waiting.popleft())
 
-    async def _take(self, exchange: Exchange, work: Callable[[Coroutine[Any, Any, None]], Awaitable[None]]) -> None:
+    async def _take(self, exchange: Exchange) -> None:
+        """Look at one exchange; whoever is cancelled meanwhile leaves the look to `finish`."""
+        self._looking = asyncio.create_task(self._look_at(exchange))
+        await asyncio.shield(self._looking)
+        self._looking = None
+
+    async def _look_at(self, exchange: Exchange) -> None:
         try:
-            await work(self._look(exchange))
+            await self._pace.keep(self._look(exchange))
         except asyncio.CancelledError:
             self._leave_out(exchange)
-            raise
         except Exception:
             log.exception(Event.UNEXPECTED, sender=exchange.sender)
             self._leave_out(exchange)
         finally:
             self._held_bytes -= exchange.size
-
-
-async def _at_once(look: Coroutine[Any, Any, None]) -> None:
-    await look

@@ -121,6 +121,25 @@ async def test_a_fault_with_one_exchange_costs_that_one() -> None:
     assert [one.sender for one in eyes.left_out] == ["BAD"]
 
 
+async def test_what_is_being_looked_at_comes_to_its_end() -> None:
+    """A bridge that stops has recorded and compared what it had begun, and what was waiting."""
+    eyes = Eyes()
+    eyes.open.clear()
+    queue = eyes.queue()
+    running = asyncio.create_task(queue.run())
+    for sender in ("FIRST", "SECOND"):
+        queue.offer(exchange(sender=sender))
+    await asyncio.sleep(0)
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    ending = asyncio.create_task(queue.finish(5))
+    await asyncio.sleep(0)
+    eyes.open.set()
+    await ending
+    assert [one.sender for one in eyes.seen] == ["FIRST", "SECOND"]
+    assert eyes.left_out == []
+
+
 async def test_the_end_does_not_wait_for_ever() -> None:
     """What could not be looked at in time is left out, and counted so."""
     eyes = Eyes()
