@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 CONFIG ?= config/local.toml
 READY := $(VENV)/.ready
 # tests wait more than they work: more workers than the two cores they are timed on keep these busy
-WORKERS ?= 3
+WORKERS ?= 4
 # how often `make explore` runs the tests; each round draws anew
 ROUNDS ?= 5
 # compiled code is kept: the tests start well over a hundred processes

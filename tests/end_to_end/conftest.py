@@ -18,6 +18,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Generator, Iterator
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ from bridge.journal.opening import open_books
 from bridge.sandbox import Running, SandboxOptions, running
 from bridge.sandbox.lifecycle import Pace
 from bridge.settings import load_settings
+from tests.end_to_end.nursery import Fork
 
 ROOT = Path(__file__).resolve().parents[2]
 ORG_A = "3fa85f64-5717-4562-b3fc-2c963f66afa6"
@@ -109,10 +111,18 @@ class Command:
     output: Path
     wrapper: tuple[str, ...] = ()
     """A command that starts it, with other rights than ours."""
-    process: subprocess.Popen[bytes] = field(init=False)
+    forked: bool = False
+    """Whether it begins with the code loaded (see `nursery`)."""
+    process: subprocess.Popen[bytes] | Fork = field(init=False)
 
     def start(self) -> None:
         """Start it, once more if it has ended."""
+        if self not in _started:
+            _started.append(self)
+        if self.forked:
+            self.output.touch()
+            self.process = Fork(self.arguments, self.output, ROOT, _environ())
+            return
         with self.output.open("ab") as sink:
             self.process = subprocess.Popen(
                 [*self.wrapper, sys.executable, "-m", "bridge", *self.arguments],
@@ -122,8 +132,6 @@ class Command:
                 stderr=sink,
                 umask=0,  # so that the modes of files are the bridge's own doing
             )
-        if self not in _started:
-            _started.append(self)
 
     @property
     def alive(self) -> bool:
@@ -207,10 +215,11 @@ def _launcher(folder: Path) -> Iterator[Callable[..., Any]]:
     mine: list[Command] = []
     numbers = itertools.count()
 
-    def launch(*arguments: str, port: int = 0, wrapper: tuple[str, ...] = ()) -> Command:
+    def launch(*arguments: str, port: int = 0, wrapper: tuple[str, ...] = (), forked: bool = False) -> Command:
         """Start `bridge` with these arguments; with a port, wait until it answers there."""
         output = folder / f"output-{next(numbers)}.log"
-        command = Server(arguments, output, wrapper, port=port) if port else Command(arguments, output, wrapper)
+        kind = partial(Server, port=port) if port else Command
+        command: Command = kind(arguments, output, wrapper, forked)
         mine.append(command)
         command.open() if isinstance(command, Server) else command.start()
         return command
@@ -402,7 +411,9 @@ def open_site(
     """
 
     @asynccontextmanager
-    async def opened(*, replicas: int = 1, hooks_to: int | None = None, **settings: object) -> AsyncIterator[Site]:
+    async def opened(
+        *, replicas: int = 1, hooks_to: int | None = None, forked: bool = True, **settings: object
+    ) -> AsyncIterator[Site]:
         ports = [_free_port() for _ in range(replicas)]
         hooks = "" if hooks_to is None else f"http://127.0.0.1:{ports[hooks_to]}/hooks/amili"
         options = SandboxOptions(port=0, log_size=100_000, webhook_url=hooks, webhook_secret="hook-secret")
@@ -413,7 +424,7 @@ def open_site(
                 for number, port in enumerate(ports)
             ]
             starting = (
-                asyncio.to_thread(launch, "serve", "--config", str(config), port=port)
+                asyncio.to_thread(launch, "serve", "--config", str(config), port=port, forked=forked)
                 for config, port in zip(configs, ports, strict=True)
             )
             bridges = await asyncio.gather(*starting)
