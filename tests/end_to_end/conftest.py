@@ -246,6 +246,13 @@ def launch_for_module(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Call
     yield from _launcher(tmp_path_factory.mktemp("processes"))
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Count no coverage here: what is tested runs in other processes, and to count the rest costs time."""
+    for item in items:
+        if item.path.is_relative_to(Path(__file__).parent):
+            item.add_marker("no_cover")
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Put what the processes wrote into the report of a failed test."""
