@@ -77,11 +77,11 @@ class Passages:
             if not self._leaving[key]:
                 del self._leaving[key]
 
-    def note(self, sender: Sender, identity: str) -> None:
-        """Remember that a batch has left for the legacy host."""
+    def note(self, sender: Sender, identity: str, at: float | None = None) -> None:
+        """Remember that a batch has left for the legacy host, now or at `at` (Unix seconds)."""
         key = (sender.id, identity)
         before = self._waiting.pop(key, None)  # the newest note stands last
-        self._waiting[key] = _Note(self._clock(), before.times + 1 if before else 1)
+        self._waiting[key] = _Note(self._clock() if at is None else at, before.times + 1 if before else 1)
         while len(self._waiting) > MOST_NOTES:
             self._drop_oldest()
         self._stir.set()

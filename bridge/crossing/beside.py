@@ -19,7 +19,7 @@ from bridge.crossing.ways import recognize
 from bridge.errors import BridgeError, CallerError, CannotTakeNow, NoAnswer
 from bridge.exchanges import Exchange, Message
 from bridge.identity import is_recognizable
-from bridge.legacy.body import split
+from bridge.legacy.body import decode_body, split
 from bridge.logs import Event, get_log
 from bridge.passages import Passages
 from bridge.passthrough import PassThrough, Tap
@@ -27,6 +27,9 @@ from bridge.senders import Sender, Senders
 
 log = get_log()
 
+GATHER_SECONDS = 0.005
+"""How long batches that have left are gathered before they are recognized: by then most are answered, and proven so."""
+SMALL_BYTES = 64 * 1024
 SECURE_SECONDS = 1.0
 """How long a caller waits for its note where the legacy host has not said what became of its batch."""
 REFUSED = frozenset({401, 403, 413, 415, 429, 503})
@@ -133,11 +136,13 @@ class Beside:
             self._reader = asyncio.create_task(self._read())
 
     async def _read(self) -> None:
+        await asyncio.sleep(GATHER_SECONDS)
         while self._unread:
             passing = self._unread.popleft()
             try:
                 identity = await self._recognize(passing)
-                passing.recognize(identity, proven=bool(identity) and await self._has_proof(passing))
+                needs_proof = bool(identity) and not passing.is_taken
+                passing.recognize(identity, proven=needs_proof and await self._has_proof(passing))
             except Exception:
                 log.exception(Event.UNEXPECTED, sender=passing.sender.id)
             finally:
@@ -152,9 +157,13 @@ class Beside:
 
     async def _recognize(self, passing: _Passing) -> str:
         """Return the identity of a batch; an empty one of what the bridge would not take, or could not know again."""
+        body, headers = passing.take_body(), passing.headers
         try:
-            with self.bodies.room() as room:
-                envelope = split(await self.bodies.keep(passing.take_body(), passing.headers, room).read_json())
+            if len(body) <= SMALL_BYTES and "Content-Encoding" not in headers:  # as nearly all: no room to be asked for
+                envelope = split(decode_body(body, headers.get("Content-Type")))
+            else:
+                with self.bodies.room() as room:
+                    envelope = split(await self.bodies.keep(body, headers, room).read_json())
         except CallerError:
             return ""
         except CannotTakeNow:
@@ -229,6 +238,11 @@ class _Passing:
                 if self._identity:
                     await self._beside.passages.written(self.sender, self._identity)
 
+    @property
+    def is_taken(self) -> bool:
+        """Tell whether the legacy host says that it has taken the batch."""
+        return self._status is not None and 200 <= self._status < 300
+
     def take_body(self) -> bytes:
         """Return the body as it came, once."""
         body, self._body = self._body, b""
@@ -271,9 +285,9 @@ class _Passing:
         """Note the batch if the legacy host may have taken it; without proof, if it says that it has."""
         if not self._identity or self._noted or not self.tap.has_sent or self._status in REFUSED:
             return
-        if self._proven or (self._status is not None and 200 <= self._status < 300):
+        if self._proven or self.is_taken:
             self._noted = True
-            self._beside.passages.note(self.sender, self._identity)
+            self._beside.passages.note(self.sender, self._identity, self.at)
 
 
 def _message(body: bytes, headers: Mapping[str, str]) -> Message:

@@ -249,6 +249,7 @@ async def test_a_batch_there_is_no_room_to_recognize_is_counted(
         raise CannotTakeNow("too many large batches at once")
 
     async with open_crossing() as crossed:
+        monkeypatch.setattr(beside, "SMALL_BYTES", 0)
         monkeypatch.setattr(Whole, "read_json", find_no_room)
         assert (await post_as(crossed, "ERP-1", batch("B-1"))).status == 200
         await crossed.world.bridge.crossing.beside.close()
