@@ -8,7 +8,7 @@ so that one mark serves for both; and its creditors say how far that line has be
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import msgspec
 
@@ -27,6 +27,8 @@ NO_ID = (
     "a settlement in the legacy host's answer has no settlement id, so it cannot be told exactly once: send the same "
     "call with a creditorid"
 )
+HAD = "0001-01-01"
+"""In place of the day of a settlement that a caller has had from the legacy host before both systems answered it."""
 NUMBER = "number"
 """The source of reading mappings that holds a settlement's number."""
 LISTS = ("creditor", "case", "settlement")
@@ -75,7 +77,7 @@ class Counterpart:
     async def fetch(self) -> Foreign:
         """Ask the legacy host, and have every settlement numbered before anybody hears of it."""
         known = await self._known()
-        asked = self._mark.text if self._mark.is_foreign else last_before(known, self._mark.number)
+        asked = self._mark.text if self._mark.is_foreign else last_before(self._had_before(known), self._mark.number)
         self._read(await self.half.ask(asked))
         numbered = {one.settlement_id for one in known}
         await self._register([one for one in sort_ids(self._settlements) if one not in numbered])
@@ -87,13 +89,21 @@ class Counterpart:
         """Return what is numbered already, the caller's own mark included: it has had that."""
         known = await self._journal.settlements_after([self.half.name], 0)
         if self._mark.is_foreign and all(one.settlement_id != self._mark.text for one in known):
-            await self._register([self._mark.text])
+            await self._register([self._mark.text], HAD)
             known = await self._journal.settlements_after([self.half.name], 0)
         return known
 
-    async def _register(self, ids: Sequence[str]) -> None:
+    def _had_before(self, known: Sequence[NumberedSettlement]) -> list[NumberedSettlement]:
+        """Return what is numbered, marks first: whoever has one of our numbers had them, however late they came here.
+
+        The modern system's settlements may have been numbered before, for another question or at the same moment.
+        """
+        got_on = self._mark.number > 0
+        return [replace(one, number=0) if got_on and one.settled_on == HAD else one for one in known]
+
+    async def _register(self, ids: Sequence[str], settled_on: str = "") -> None:
         if ids:
-            await self._journal.write(RegisterSettlements(self.half.name, [(one, "") for one in ids]))
+            await self._journal.write(RegisterSettlements(self.half.name, [(one, settled_on) for one in ids]))
 
     # --- reading ---------------------------------------------------------------------------------------------------
 

@@ -180,6 +180,20 @@ async def test_what_a_caller_had_before_both_answered_is_not_told_again(open_cro
         assert books.asked == ["41", "41", "41"]
 
 
+async def test_a_mark_that_comes_after_modern_numbers_is_not_forgotten(open_crossing: Any) -> None:
+    """Modern settlements that were numbered first, for another question, do not bring back what the caller has had."""
+    books = Books(range(1, 42))
+    async with open_crossing() as crossed:
+        crossed.host.behave = books.answer
+        await crossed.switch(ORG_A, Mode.MODERN)
+        settle(crossed, ORG_A, 2)
+        assert len(ids(await ask(crossed, f"&creditorid={CREDITOR_A}"))) == 2
+        first = ids(await ask(crossed, "&lastsettlementid=41"))
+        assert len(first) == 2
+        assert ids(await ask(crossed, f"&lastsettlementid={first[-1]}")) == []
+        assert books.asked == ["41", "41"]
+
+
 async def test_a_mark_of_the_legacy_host_is_none_of_our_numbers(open_crossing: Any) -> None:
     """Whoever comes over with 98123 has not had the first 98,123 settlements of the modern system."""
     async with open_crossing() as crossed:
