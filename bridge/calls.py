@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
@@ -13,6 +14,8 @@ from bridge.modern.correlation import SentRow
 from bridge.plan import Draft, PlannedRow
 
 T = TypeVar("T")
+
+BACKOFF_FIRST_SECONDS = 0.5
 
 Outcomes = Mapping[Address, Outcome]
 """What became of rows; one that is missing is not decided yet."""
@@ -73,6 +76,23 @@ class LiveCall:
             modern_batch=modern_batch or self.record.modern_batch,
         )
         return replace(self, record=record), change
+
+
+class Backoff:
+    """Jittered pauses between attempts of one call, each up to twice as long as the one before."""
+
+    def __init__(
+        self, sleep: Callable[[float], Awaitable[None]], chance: random.Random, *, ceiling_seconds: float
+    ) -> None:
+        self._sleep = sleep
+        self._chance = chance
+        self._ceiling_seconds = ceiling_seconds
+        self._pause = BACKOFF_FIRST_SECONDS
+
+    async def rest(self) -> None:
+        """Pause before the next attempt."""
+        await self._sleep(self._pause * self._chance.uniform(0.5, 1.0))
+        self._pause = min(self._pause * 2, self._ceiling_seconds)
 
 
 def alike(call: LiveCall, verdict: Verdict, message: str = "") -> list[Outcome]:

@@ -14,7 +14,7 @@ from typing import ParamSpec, TypeVar
 from urllib.parse import urlencode
 
 from bridge.batch import LEGACY, CallState, Outcome, Verdict
-from bridge.calls import LiveCall, Outcomes, alike, decisions
+from bridge.calls import Backoff, LiveCall, Outcomes, alike, decisions
 from bridge.dispatch import tell
 from bridge.gates import Gate
 from bridge.journal import BatchRecord, CallRecord, Change
@@ -35,7 +35,6 @@ T = TypeVar("T")
 
 ROWS_AT_ONCE = 200
 """Rows whose bytes are put together, or read, in about a millisecond."""
-BACKOFF_FIRST_SECONDS = 0.5
 BACKOFF_CEILING_SECONDS = 30.0
 AGAIN = "send it again in a new batch"
 NO_CREDENTIALS = (
@@ -101,7 +100,7 @@ class Delivery:
         """Send until the legacy host has answered, or the budget for certainly untaken calls is spent."""
         rows = [(row.address, row.item) for row in call.rows]
         sub = Sub(batch.sender, batch.profile, await _aside(len(rows), write_sub_batch, batch.batchid, rows))
-        pause = BACKOFF_FIRST_SECONDS
+        backoff = Backoff(self._sleep, self._chance, ceiling_seconds=BACKOFF_CEILING_SECONDS)
         while True:
             authorization = await self._keyring.find(batch.id, batch.sender)
             if authorization is None:
@@ -115,8 +114,7 @@ class Delivery:
             call = await self._move(call, CallState.PLANNED, answer.why)
             log.warning(Event.CALL_NOT_TAKEN, call=call.id, batch=batch.id, why=answer.why)
             if not answer.retry_after_seconds:  # else the gate is held for so long
-                await self._sleep(pause * self._chance.uniform(0.5, 1.0))
-                pause = min(pause * 2, BACKOFF_CEILING_SECONDS)
+                await backoff.rest()
 
     async def _attempt(self, call: LiveCall, sub: Sub, authorization: str) -> tuple[LiveCall, Answer]:
         """Send once, after the intent is durable, and while the batch is surely ours.

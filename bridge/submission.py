@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from bridge.batch import CallState, Outcome, Verdict
-from bridge.calls import LiveCall, Outcomes, alike, decisions, together
+from bridge.calls import Backoff, LiveCall, Outcomes, alike, decisions, together
 from bridge.dispatch import Dispatch
 from bridge.journal import CallRecord, Change, PlanCall
 from bridge.journal.patient import PatientJournal
@@ -28,7 +28,6 @@ from bridge.verdicts import Judge
 
 log = get_log()
 
-BACKOFF_FIRST_SECONDS = 0.5
 BACKOFF_CEILING_SECONDS = 60.0
 
 
@@ -126,7 +125,7 @@ class Submitter:
 
     async def _submit(self, call: LiveCall) -> Outcomes:
         """Send until the modern system has answered, or the budget for provably untaken calls is spent."""
-        pause = BACKOFF_FIRST_SECONDS
+        backoff = Backoff(self._sleep, self._chance, ceiling_seconds=BACKOFF_CEILING_SECONDS)
         while True:
             call, answer = await self._dispatch.attempt(call, self._begin)
             if not isinstance(answer, NotTaken):
@@ -136,8 +135,7 @@ class Submitter:
             call = await self._move(call, CallState.PLANNED, why=answer.why)
             log.warning(Event.CALL_NOT_TAKEN, call=call.id, batch=call.record.batch_id, why=answer.why)
             if not answer.retry_after_seconds:  # else its gate is held for so long
-                await self._sleep(pause * self._chance.uniform(0.5, 1.0))
-                pause = min(pause * 2, BACKOFF_CEILING_SECONDS)
+                await backoff.rest()
 
     async def _begin(self, call: LiveCall) -> LiveCall:
         """Make the intent of an attempt durable."""
