@@ -15,7 +15,7 @@ from bridge.journal.patient import PatientJournal
 from bridge.logs import Event, get_log
 from bridge.mapping import load_profiles
 from bridge.organizations import Directory
-from bridge.passthrough import open_legacy_session
+from bridge.passthrough import open_line
 from bridge.reach import open_session
 from bridge.relay import open_relay_session
 from bridge.senders import Senders
@@ -110,5 +110,5 @@ async def _open_target(settings: Settings, environment: Environment) -> AsyncIte
 async def open_sessions(settings: Settings) -> AsyncIterator[Sessions]:
     """Open every session, and close them afterwards."""
     host = settings.legacy
-    async with open_session() as modern, open_legacy_session(host) as legacy, open_relay_session(host) as relay:
+    async with open_session() as modern, open_line(host) as legacy, open_relay_session(host) as relay:
         yield Sessions(modern, legacy, relay)

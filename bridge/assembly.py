@@ -27,7 +27,7 @@ from bridge.modern.catalogue import Catalogue
 from bridge.office import Office
 from bridge.open_batches import Limits
 from bridge.organizations import Directory
-from bridge.passthrough import PassThrough
+from bridge.passthrough import Line, PassThrough
 from bridge.pipeline import Pipeline
 from bridge.placing import Placer
 from bridge.readback import Readback, read_terms
@@ -58,7 +58,7 @@ class Sessions:
     """The ways out: to the modern system, and to the legacy host as a proxy and with batches of our own."""
 
     modern: aiohttp.ClientSession
-    legacy: aiohttp.ClientSession
+    legacy: Line | None
     relay: aiohttp.ClientSession
 
 
@@ -189,7 +189,7 @@ def _make_crossing(
     return make_crossing(
         settings,
         Bank(ground.senders, ground.directory, ground.desks, pipeline, readback),
-        PassThrough(ground.sessions.legacy, settings.legacy.base_url),
+        PassThrough(ground.sessions.legacy),
         steering.switchboard,
         ground.journal,
         lookout,

@@ -9,17 +9,19 @@ from urllib.parse import unquote
 
 import aiohttp
 from aiohttp import hdrs, web
-from yarl import URL
+from aiohttp.http_exceptions import HttpProcessingError
 
 from bridge.errors import CannotTakeNow, NoAnswer, NotSetUp, UnreadableQuestion
 from bridge.logs import Event, get_log
-from bridge.passthrough.messages import CHUNK_BYTES, OURS, Answer, Body, pass_headers, stream
+from bridge.passthrough.exchange import Line
+from bridge.passthrough.heads import OURS, write_request_head
+from bridge.passthrough.messages import Answer, Body, hand_back
 from bridge.passthrough.tap import Tap
-from bridge.settings import LegacySettings
 
 log = get_log()
 
-CONNECT_SECONDS = 10.0
+LINE_FAILURES = (aiohttp.ClientError, HttpProcessingError, ConnectionError)
+"""What a broken exchange raises; aiohttp's parser has errors of its own."""
 CALLER_GONE = 499
 """What an exchange is counted as whose caller went away."""
 LOOK_SECONDS = 0.5
@@ -39,25 +41,12 @@ BROKEN = "the exchange with the legacy host broke: what it did with the request 
 SILENT = "the legacy host did not answer in time: what it did with the request is not known"
 
 
-def open_legacy_session(settings: LegacySettings) -> aiohttp.ClientSession:
-    """Return a session that changes nothing: no cookies, no headers of its own, no decompression, no redirects."""
-    silence = settings.request_timeout_seconds
-    return aiohttp.ClientSession(
-        cookie_jar=aiohttp.DummyCookieJar(),
-        connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=60),
-        auto_decompress=False,
-        skip_auto_headers=(hdrs.USER_AGENT, hdrs.ACCEPT, hdrs.ACCEPT_ENCODING, hdrs.CONTENT_TYPE),
-        timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS, sock_read=silence),
-        read_bufsize=CHUNK_BYTES,
-    )
-
-
 class PassThrough:
     """The way to the legacy host."""
 
-    def __init__(self, session: aiohttp.ClientSession, base_url: str | None) -> None:
-        self._session = session
-        self._base_url = base_url
+    def __init__(self, line: Line | None) -> None:
+        """`line` is None where there is no legacy host."""
+        self._line = line
         self._under_way: dict[asyncio.Task[object], web.Request] = {}
         self._forsaken: set[asyncio.Task[object]] = set()
         self._look: asyncio.TimerHandle | None = None
@@ -67,7 +56,7 @@ class PassThrough:
     @property
     def is_set_up(self) -> bool:
         """Tell whether there is a legacy host."""
-        return self._base_url is not None
+        return self._line is not None
 
     async def forward(
         self, request: web.Request, tap: Tap | None = None, *, body: bytes | None = None
@@ -78,13 +67,13 @@ class PassThrough:
         the caller, too: it must not look whole. Raises NotSetUp without a legacy host, NoAnswer when it fails,
         CannotTakeNow when the bridge is stopping.
         """
-        url = self._address(request)
+        line = self._check(request)
         task = asyncio.current_task()
         assert task is not None  # noqa: S101 - a handler runs in one
         self._under_way[task] = request
         self._look = self._look or asyncio.get_running_loop().call_later(LOOK_SECONDS, self._look_around)
         try:
-            return await self._exchange(request, url, tap, body)
+            return await self._exchange(line, request, tap, body)
         except asyncio.CancelledError:
             if task in self._forsaken and task.uncancel() == 0:
                 return web.StreamResponse(status=CALLER_GONE)
@@ -100,19 +89,21 @@ class PassThrough:
 
         An empty value leaves a parameter out. Raises NoAnswer for anything but a whole answer with status 200.
         """
-        url = self._address(request)
-        query = [(name, value) for name, value in url.query.items() if name.lower() not in changes]
-        url = url.with_query([*query, *((name, value) for name, value in changes.items() if value)])
-        headers = pass_headers(request.raw_headers, OURS | {b"accept-encoding"})
+        line = self._check(request)
+        query = [(name, value) for name, value in request.query.items() if name.lower() not in changes]
+        changed = request.rel_url.with_query([*query, *((name, value) for name, value in changes.items() if value)])
+        target = line.path + changed.raw_path_qs
+        head = write_request_head(request, target, line.host, own=OURS | {b"accept-encoding"}, has_body=False)
         try:
-            async with self._session.get(url, headers=headers, allow_redirects=False) as reply:
-                if reply.status != HTTPStatus.OK or hdrs.CONTENT_ENCODING in reply.headers:
-                    log.warning(Event.LEGACY_HOST_FAILED, status=reply.status)
-                    raise NoAnswer(REFUSED.format(status=reply.status), status=502)
-                return await reply.read()
+            async with line.exchange(hdrs.METH_GET, head) as reply:
+                message = reply.message
+                if message.code != HTTPStatus.OK or hdrs.CONTENT_ENCODING in message.headers:
+                    log.warning(Event.LEGACY_HOST_FAILED, status=message.code)
+                    raise NoAnswer(REFUSED.format(status=message.code), status=502)
+                return await reply.content.read()
         except TimeoutError as failure:
             raise NoAnswer(SILENT, status=504) from failure
-        except (aiohttp.ClientError, ConnectionError) as failure:
+        except LINE_FAILURES as failure:
             raise NoAnswer(UNREACHED, status=502) from failure
 
     async def drain(self, seconds: float) -> None:
@@ -121,14 +112,15 @@ class PassThrough:
         if self._under_way:
             await asyncio.wait([asyncio.ensure_future(self._idle.wait())], timeout=seconds)
 
-    def _address(self, request: web.Request) -> URL:
-        if self._base_url is None:
+    def _check(self, request: web.Request) -> Line:
+        """Return the line on which a request may leave."""
+        if self._line is None:
             raise NotSetUp(NO_HOST)
         if self._draining:
             raise CannotTakeNow(STOPPING, retry_after_seconds=30)
         if _is_crooked(request.rel_url.raw_path):
             raise UnreadableQuestion(CROOKED)
-        return URL(self._base_url + request.rel_url.raw_path_qs, encoded=True)
+        return self._line
 
     def _look_around(self) -> None:
         """End the exchanges whose callers have gone away: one look for all of them costs each next to nothing."""
@@ -141,29 +133,30 @@ class PassThrough:
             self._look = asyncio.get_running_loop().call_later(LOOK_SECONDS, self._look_around)
 
     async def _exchange(
-        self, request: web.Request, url: URL, tap: Tap | None, body: bytes | None
+        self, line: Line, request: web.Request, tap: Tap | None, body: bytes | None
     ) -> web.StreamResponse:
-        answer: web.StreamResponse | None = None
+        has_body = request.body_exists
+        head = write_request_head(request, line.path + request.rel_url.raw_path_qs, line.host, has_body=has_body)
+        answer: Answer | None = None
         try:
-            async with self._session.request(
-                request.method,
-                url,
-                headers=pass_headers(request.raw_headers, OURS),
-                data=Body(request, body, tap) if request.body_exists else None,
-                allow_redirects=False,
-            ) as reply:
-                answer = Answer(reply)
-                return await stream(request, reply, answer, tap)
+            async with line.exchange(request.method, head, Body(request, body, tap) if has_body else None) as reply:
+                answer = Answer(request, reply)
+                await hand_back(request, reply, answer, tap)
+                return answer
+        except aiohttp.ConnectionTimeoutError:
+            return _give_up(request, answer, 504, UNREACHED)
         except TimeoutError:
             return _give_up(request, answer, 504, SILENT)
         except aiohttp.ClientConnectorError:
             return _give_up(request, answer, 502, UNREACHED)
-        except (aiohttp.ClientError, ConnectionError):
+        except LINE_FAILURES:
             return _give_up(request, answer, 502, BROKEN)
 
 
 def _is_crooked(path: str) -> bool:
     """Tell whether a path leads somewhere else than it seems to."""
+    if ".." not in path and "%" not in path:
+        return False
     return ".." in unquote(path).replace("\\", "/").split("/")
 
 
@@ -171,7 +164,7 @@ def _is_gone(request: web.Request) -> bool:
     return request.transport is None or request.transport.is_closing()
 
 
-def _give_up(request: web.Request, answer: web.StreamResponse | None, status: int, message: str) -> web.StreamResponse:
+def _give_up(request: web.Request, answer: Answer | None, status: int, message: str) -> web.StreamResponse:
     """Say that there is no answer; one that has begun is broken off, so that nobody takes it for a whole one."""
     if _is_gone(request):
         return answer or web.StreamResponse(status=CALLER_GONE)

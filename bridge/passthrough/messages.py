@@ -1,174 +1,121 @@
-"""Requests and answers on their way: their headers as they came, their bodies piece by piece."""
+"""Requests and answers on their way: bodies piece by piece, as they come."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from typing import NamedTuple
 
-import aiohttp
-from aiohttp import hdrs, web
+from aiohttp import web
 from aiohttp.abc import AbstractStreamWriter
-from aiohttp.payload import Payload
-from multidict import CIMultiDict
 
+from bridge.passthrough.exchange import CHUNK_BYTES, Reply
+from bridge.passthrough.heads import write_answer_head
 from bridge.passthrough.tap import Tap
 
-CHUNK_BYTES = 256 * 1024
-NAMES_KEPT = 1024
-RawHeaders = tuple[tuple[bytes, bytes], ...]
 
-HOP_BY_HOP = frozenset(
-    {
-        b"connection",
-        b"keep-alive",
-        b"proxy-authenticate",
-        b"proxy-authorization",
-        b"proxy-connection",
-        b"te",
-        b"trailer",
-        b"transfer-encoding",
-        b"upgrade",
-    }
-)
-OURS = frozenset({b"host", b"expect"})
-"""Of a request: what the next connection has its own of. `Expect` is answered before anything is passed on."""
-ADDED = (hdrs.CONTENT_TYPE, hdrs.DATE, hdrs.SERVER)
-"""Headers that aiohttp adds to an answer which lacks them."""
-
-
-class Body(Payload):
+class Body:
     """A request's body on its way on: as it comes in, or as it was read before."""
 
-    def __init__(self, request: web.Request, body: bytes | None, tap: Tap | None) -> None:
-        super().__init__(body, content_type="application/octet-stream")  # nobody sees the type: the session skips it
+    def __init__(self, request: web.BaseRequest, body: bytes | None, tap: Tap | None) -> None:
         self._stream = request.content
         self._body = body
         self._tap = tap
 
-    async def write_with_length(self, writer: AbstractStreamWriter, _: int | None) -> None:
-        """Write it; whoever sent it has counted its length."""
-        await self.write(writer)
+    def take_whole(self) -> bytes | None:
+        """Return all of it if it is at hand and small; None: it has to be waited for."""
+        if self._body is not None:
+            whole = self._body
+        elif self._stream.is_eof():  # it came with its head, as small ones do
+            whole = self._stream.read_nowait()
+        else:
+            return None
+        if len(whole) > CHUNK_BYTES:
+            self._body = whole
+            return None
+        if self._tap is not None:
+            self._tap.see_request(whole)
+        return whole
 
-    async def write(self, writer: AbstractStreamWriter) -> None:
-        """Write it."""
-        try:
-            async for piece in self._pieces():
-                if self._tap is not None:
-                    self._tap.see_request(piece)
-                await writer.write(piece)
-        finally:
-            if self._tap is not None and self._has_left:
-                self._tap.end_request()
+    async def pieces(self) -> AsyncIterator[bytes]:
+        """Return it as it comes in."""
+        async for piece in self._pieces():
+            if self._tap is not None:
+                self._tap.see_request(piece)
+            yield piece
 
-    def decode(self, encoding: str = "utf-8", errors: str = "strict") -> str:
-        """Refuse to: what passes is nobody's to read."""
-        raise TypeError(f"not to be decoded ({encoding}, {errors})")
-
-    @property
-    def _has_left(self) -> bool:
-        return self._stream.at_eof()
+    def leave(self) -> None:
+        """Hear that what was taken of it has left, or may have: once it came to its end, the host may have it all."""
+        if self._tap is not None and self._stream.at_eof():
+            self._tap.end_request()
 
     async def _pieces(self) -> AsyncIterator[bytes]:
         if self._body is not None:
             for start in range(0, len(self._body), CHUNK_BYTES):
                 yield self._body[start : start + CHUNK_BYTES]
-        elif self._stream.is_eof():  # it came with its headers, as small ones do
-            yield self._stream.read_nowait()
         else:
             async for piece in self._stream.iter_any():
                 yield piece
 
 
 class Answer(web.StreamResponse):
-    """An answer on its way back: with no header that the legacy host did not send, but those of the connection."""
+    """An answer on its way back: what leaves is the legacy host's; the server only hears what it has to know."""
 
-    def __init__(self, reply: aiohttp.ClientResponse) -> None:
-        super().__init__(status=reply.status, reason=reply.reason, headers=pass_headers(reply.raw_headers))
-        self._added = [name for name in ADDED if name not in reply.headers]
-        # what came with its headers leaves with them
-        self._send_headers_immediately = not reply.content.is_eof()
+    def __init__(self, request: web.BaseRequest, reply: Reply) -> None:
+        super().__init__(status=reply.message.code, reason=reply.message.reason)
+        self._head = write_answer_head(request, reply.message, has_body=reply.has_body)
+        self._writer = request.writer
+        self._begun = False
+        self._ended = False
 
-    async def _prepare_headers(self) -> None:
-        await super()._prepare_headers()
-        for name in self._added:
-            self.headers.popall(name, None)
+    @property
+    def prepared(self) -> bool:
+        """Tell whether anything has left."""
+        return self._begun
+
+    @property
+    def keep_alive(self) -> bool:
+        """Tell whether the caller's connection stays open."""
+        return self._head.keeps
+
+    async def prepare(self, _: web.BaseRequest) -> AbstractStreamWriter:
+        """Have the head leave."""
+        if not self._begun:
+            self._begun = True
+            await self._writer.write(self._head.text)
+        return self._writer
+
+    async def write(self, data: bytes | bytearray | memoryview) -> None:
+        """Have a piece leave."""
+        await self._writer.write(self._frame(bytes(data)))
+
+    async def write_eof(self, data: bytes = b"") -> None:
+        """Have the last piece leave, and the head with it if it has not left before."""
+        if self._ended:
+            return
+        self._ended = True
+        last = (self._frame(data) if data else b"") + (b"0\r\n\r\n" if self._head.chunked else b"")
+        if not self._begun:
+            self._begun = True
+            last = self._head.text + last
+        if last:
+            await self._writer.write(last)
+
+    def _frame(self, piece: bytes) -> bytes:
+        return b"%x\r\n%b\r\n" % (len(piece), piece) if self._head.chunked else piece
 
 
-async def stream(
-    request: web.Request, reply: aiohttp.ClientResponse, answer: web.StreamResponse, tap: Tap | None
-) -> web.StreamResponse:
-    """Pass an answer on to its end, and return it."""
-    if hdrs.CONTENT_LENGTH not in answer.headers and _has_body(request, reply):
-        if request.version >= aiohttp.HttpVersion11:
-            answer.enable_chunked_encoding()
-        else:
-            answer.force_close()
-    await answer.prepare(request)
+async def hand_back(request: web.BaseRequest, reply: Reply, answer: Answer, tap: Tap | None) -> None:
+    """Pass an answer on to its end."""
     last = b""
-    if reply.content.is_eof():
+    if reply.content.is_eof():  # what came with its head leaves with it
         last = reply.content.read_nowait()
         if tap is not None:
             tap.see_reply(last)
     else:
-        await _pass_pieces(reply, answer, tap)
+        await answer.prepare(request)
+        async for piece in reply.content.iter_any():
+            if tap is not None:
+                tap.see_reply(piece)
+            await answer.write(piece)
     await answer.write_eof(last)
     if tap is not None:
-        tap.end_reply(reply.status, answer.headers)
-    return answer
-
-
-async def _pass_pieces(reply: aiohttp.ClientResponse, answer: web.StreamResponse, tap: Tap | None) -> None:
-    async for piece in reply.content.iter_any():
-        if tap is not None:
-            tap.see_reply(piece)
-        await answer.write(piece)
-
-
-def pass_headers(raw: RawHeaders, own: frozenset[bytes] = frozenset()) -> CIMultiDict[str]:
-    """Return the headers that travel on, spelt as they came: not those of one connection, nor what `Connection` names.
-
-    `own` names further ones that stay, in lower case.
-    """
-    named = own
-    kept: list[tuple[bytes, str, bytes]] = []
-    for written, value in raw:
-        name = _names.get(written) or _learn(written)
-        if name.lower == b"connection":
-            named |= {one.strip() for one in value.lower().split(b",")}
-        elif name.travels:
-            kept.append((name.lower, name.text, value))
-    spelt: dict[bytes, str] = {}  # aiohttp keeps one of several headers of a name unless they are spelt alike
-    return CIMultiDict(
-        [(spelt.setdefault(name, text), _text(value)) for name, text, value in kept if name not in named]
-    )
-
-
-class _Name(NamedTuple):
-    """A header's name."""
-
-    lower: bytes
-    text: str
-    """As it was written."""
-    travels: bool
-    """Whether it belongs to the message, not to a connection."""
-
-
-_names: dict[bytes, _Name] = {}
-"""Names as they were written, each looked at once: that halves the cost of a message's headers."""
-
-
-def _learn(written: bytes) -> _Name:
-    """Remember a name; forget all of them rather than grow without bound."""
-    if len(_names) >= NAMES_KEPT:
-        _names.clear()
-    lower = written.lower()
-    name = _names[written] = _Name(lower, _text(written), lower not in HOP_BY_HOP)
-    return name
-
-
-def _text(written: bytes) -> str:
-    return written.decode("utf-8", "surrogateescape")
-
-
-def _has_body(request: web.Request, reply: aiohttp.ClientResponse) -> bool:
-    return request.method != hdrs.METH_HEAD and reply.status not in {204, 304}
+        tap.end_reply(reply.message.code, reply.message.headers)

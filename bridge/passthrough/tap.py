@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
-from multidict import CIMultiDict
+from collections.abc import Callable, Mapping
 
 
 class Tap:
@@ -34,7 +32,7 @@ class Tap:
         """Whether the request has left to its end: the legacy host may have taken it."""
         self.status = 0
         """Of an answer that has reached the caller to its end."""
-        self.headers: CIMultiDict[str] = CIMultiDict()
+        self.headers: Mapping[str, str] = {}
         """Of the same answer."""
 
     @property
@@ -63,7 +61,7 @@ class Tap:
             self.has_sent = True
             self._sent()
 
-    def end_reply(self, status: int, headers: CIMultiDict[str]) -> None:
+    def end_reply(self, status: int, headers: Mapping[str, str]) -> None:
         """Hear that the whole answer has reached the caller."""
         self.status, self.headers = status, headers
 

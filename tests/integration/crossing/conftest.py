@@ -71,6 +71,8 @@ class LegacyHost:
     url: str = ""
     behave: Behave = reply_to
     arrived: list[Arrived] = field(default_factory=list)
+    go_away: Callable[[], None] = lambda: None
+    """Has nobody reach it any more."""
 
     @property
     def batchids(self) -> list[str]:
@@ -125,6 +127,7 @@ async def listening(host: LegacyHost) -> AsyncIterator[LegacyHost]:
     """Have a legacy host listen."""
     server = await asyncio.start_server(host.serve, "127.0.0.1", 0, limit=2**26)
     host.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    host.go_away = server.close
     try:
         yield host
     finally:

@@ -167,7 +167,7 @@ async def test_what_never_reached_the_legacy_host_is_not_noted(
     async with open_crossing() as crossed:
         for mode in past:
             await crossed.switch(ORG_A, mode)
-        crossed.world.bridge.crossing.legacy_host._base_url = "http://127.0.0.1:1"
+        crossed.host.go_away()
         assert (await post_as(crossed, "ERP-1", batch("B-1"))).status == 502
         await crossed.switch(ORG_A, Mode.MODERN)
         assert (await post_as(crossed, "ERP-1", batch("B-1"))).code == 0

@@ -246,7 +246,7 @@ async def test_a_legacy_host_that_is_away_fails_what_it_has_a_part_in(open_cross
         crossed.host.behave = wait
         await crossed.switch(ORG_A, Mode.MODERN)
         assert (await get(crossed, "senderid=ERP-2"))[0] == 504
-        crossed.world.bridge.crossing.legacy_host._base_url = "http://127.0.0.1:1"
+        crossed.host.go_away()
         assert (await get(crossed, "senderid=ERP-2"))[0] == 502
         assert (await get(crossed, f"senderid=ERP-2&creditorid={CREDITOR_A}"))[0] == 200
 
