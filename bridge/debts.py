@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from bridge.batch import LEGACY, Address, CallState, Verdict
 from bridge.catch_up import Dialect, OwedRow, Place, Repeater, Why
@@ -36,13 +37,20 @@ class Period:
         return max(self.start - CLOCKS_APART_SECONDS, self.earlier_end or 0.0)
 
 
+class NamedRow(NamedTuple):
+    """A row by its address, and by its caller's own reference; empty where it has none."""
+
+    address: Address
+    ledgerref: str
+
+
 @dataclass(frozen=True, slots=True)
 class Unwritten:
     """Rows of one batch that are not written, for one reason."""
 
     why: Why
     batch_id: str
-    rows: tuple[Address, ...]
+    rows: tuple[NamedRow, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +117,7 @@ class Reckoner:
     def take(self, stored: StoredBatch) -> None:
         """Reckon with one batch."""
         accepted = []
-        undecided: dict[Why, list[Address]] = {}
+        undecided: dict[Why, list[NamedRow]] = {}
         calls = {call.id: call.state for call in stored.calls}
         for row in stored.rows:
             if row.organization != self._organization or row.operation in {"", LEGACY.name}:
@@ -120,8 +128,8 @@ class Reckoner:
                 self._refused += 1
             else:
                 in_doubt = calls.get(row.call_id or "") is CallState.IN_DOUBT
-                undecided.setdefault(Why.IN_DOUBT if in_doubt else Why.PENDING, []).append(row.address)
-        self._name(stored, undecided)
+                undecided.setdefault(Why.IN_DOUBT if in_doubt else Why.PENDING, []).append(_name(row))
+        self._note(stored, undecided)
         if accepted:
             self._take_accepted(stored, accepted)
 
@@ -134,22 +142,22 @@ class Reckoner:
     def reckon(self) -> Debt:
         """Return the debt. What came twice under one unique id is one entity, and is written once."""
         rows: list[OwedRow] = []
-        twins: dict[str, list[Address]] = {}
+        twins: dict[str, list[NamedRow]] = {}
         seen = set(self._carried_entities)
         for row in self._rows:
             entity = row.operation, row.unique_id
             if row.unique_id and entity in seen:
-                twins.setdefault(row.batch_id, []).append(row.address)
+                twins.setdefault(row.batch_id, []).append(_name(row))
             else:
                 seen.add(entity)
                 rows.append(row)
-        named = [Unwritten(Why.TWIN, batch_id, tuple(places)) for batch_id, places in twins.items()]
+        named = [Unwritten(Why.TWIN, batch_id, tuple(found)) for batch_id, found in twins.items()]
         return Debt(tuple(rows), (*self._unwritten, *named), self._refused, tuple(self._carried_rows))
 
     def _take_accepted(self, stored: StoredBatch, accepted: Sequence[RowRecord]) -> None:
         self.remember(stored)
         free = [row.address for row in accepted if (stored.batch.id, row.address) not in self._carried]
-        unwritten: dict[Why, list[Address]] = {}
+        unwritten: dict[Why, list[NamedRow]] = {}
         repeater = self._open(stored)
         for row in accepted:
             found = repeater if isinstance(repeater, Why) else repeater.repeat(row)
@@ -158,8 +166,8 @@ class Reckoner:
             if isinstance(found, OwedRow):
                 (self._carried_rows if found.place in self._carried else self._rows).append(found)
             elif row.address in free:
-                unwritten.setdefault(found, []).append(row.address)
-        self._name(stored, unwritten)
+                unwritten.setdefault(found, []).append(_name(row))
+        self._note(stored, unwritten)
 
     def _open(self, stored: StoredBatch) -> Repeater | Why:
         dialect = self._dialects.get(stored.batch.profile)
@@ -173,5 +181,9 @@ class Reckoner:
             return Why.UNREADABLE
         return Repeater(stored, dialect, raws, self._creditors)
 
-    def _name(self, stored: StoredBatch, rows: Mapping[Why, Sequence[Address]]) -> None:
-        self._unwritten += [Unwritten(why, stored.batch.id, tuple(places)) for why, places in rows.items()]
+    def _note(self, stored: StoredBatch, rows: Mapping[Why, Sequence[NamedRow]]) -> None:
+        self._unwritten += [Unwritten(why, stored.batch.id, tuple(named)) for why, named in rows.items()]
+
+
+def _name(row: RowRecord | OwedRow) -> NamedRow:
+    return NamedRow(row.address, row.ledgerref)

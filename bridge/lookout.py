@@ -26,7 +26,7 @@ from bridge.watching import Desks, PenAndKey, ShadowClaims, Target, Terms, Trail
 
 log = get_log()
 
-LAST_LOOK_SECONDS = 2.0
+EMPTY_QUEUE_SECONDS = 2.0
 """How long what is waiting may be looked at when the bridge stops."""
 RECALL_SECONDS = 60.0
 """How often to look for noise that other replicas have learnt."""
@@ -101,7 +101,7 @@ class Lookout:
 
     async def close(self) -> None:
         """Look a last time at what still waits, and write down what was recorded; `run` must have ended."""
-        await self._queue.finish(LAST_LOOK_SECONDS)
+        await self._queue.finish(EMPTY_QUEUE_SECONDS)
         await self._watcher.close()
         if self._recorder is not None:
             await asyncio.to_thread(self._recorder.close)

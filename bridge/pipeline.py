@@ -30,7 +30,7 @@ from bridge.workshop import Workshop
 
 log = get_log()
 
-LAST_LOOK_SECONDS = 1.0
+READ_STANDING_SECONDS = 1.0
 """How long the journal may take to say how a batch stands, for whoever brought it: less than `LAST_WORD_SECONDS`."""
 STOPPING = "the bridge is stopping: send the same batch again in a minute"
 
@@ -142,7 +142,7 @@ class Pipeline:
             try:
                 reply = await self._lobby.wait(batch_id, ticket.deadline, partial(self._look, batch))
                 if reply is None:
-                    async with asyncio.timeout(None if ticket.replayed else LAST_LOOK_SECONDS):
+                    async with asyncio.timeout(None if ticket.replayed else READ_STANDING_SECONDS):
                         reply = await self._teller.interim(batch)
             except (CannotTakeNow, TimeoutError):
                 if ticket.replayed or not isinstance(batch, Work):

@@ -61,10 +61,6 @@ def teach_through(journal: Journal) -> Teach:
     return teach
 
 
-async def teach_nobody(_: Claim) -> None:
-    """Keep nothing."""
-
-
 class ModernReads(Protocol):
     """The questions asked of the modern system."""
 
@@ -90,7 +86,7 @@ class References:
         modern: ModernReads,
         access: Callable[[str], Access],
         *,
-        teach: Teach = teach_nobody,
+        teach: Teach,
         settle_seconds: float = 0.0,
         patience_seconds: float = DAY_SECONDS,
         clock: Callable[[], float] = time.monotonic,

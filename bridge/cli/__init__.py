@@ -201,7 +201,7 @@ def translate(
 
 @app.command()
 def compare(
-    files: Annotated[list[Path], typer.Argument(metavar="FILES...", help="Recorded exchanges, or folders of them.")],
+    files: Annotated[list[Path], typer.Argument(metavar="FILES", help="Recorded exchanges, or folders of them.")],
     config: Config,
     organization: Annotated[
         str | None, typer.Option(metavar="ORG", help="Only this organization's rows; its id or its configured name.")
@@ -219,7 +219,7 @@ def compare(
 
     Where a recording has no answer of the bridge, it is predicted; no bridge need run, and nothing is sent. Every row
     ends up in one of three buckets: same, different, or excused by a rule. Each difference names the line of the
-    mapping files that makes it. Exit code 1 when anything differs without excuse.
+    mapping files that makes it. Exit code 1 when anything differs without excuse, or nothing could be compared.
     """
     from bridge.cli import comparing
 

@@ -13,14 +13,15 @@ from typing import Annotated
 
 import typer
 
-from bridge.cli.options import FAULTY, AsJson, Config, Organization, read_day, read_moment
+from bridge.cli.options import FAULTY, LOOK_BACK_DAYS, AsJson, Config, Organization, read_day, read_moment
 
 Since = Annotated[
     datetime | None,
     typer.Option(
         metavar="TIME",
         parser=read_moment,
-        help="From when on, in UTC; since rows began to go to the bridge, when left out.",
+        help="Rows received from then on (UTC, 2026-11-20 or 2026-11-20T14:30); when left out, since rows last began "
+        "to go to the bridge.",
     ),
 ]
 Out = Annotated[
@@ -29,7 +30,7 @@ Out = Annotated[
 Actor = Annotated[
     str,
     typer.Option(
-        "--actor", "--by", metavar="NAME", help="With --out: who takes it; kept. Your user name when left out."
+        "--actor", "--by", metavar="NAME", help="With --out: who writes it; kept with it. Your user name when left out."
     ),
 ]
 Export = Annotated[str, typer.Option(metavar="ID", help="With --out: write the file of an earlier run once more.")]
@@ -38,11 +39,16 @@ Export = Annotated[str, typer.Option(metavar="ID", help="With --out: write the f
 def ready(
     organization: Organization,
     config: Config,
-    days: Annotated[int, typer.Option(metavar="N", min=1, max=366, help="How many days to look back.")] = 14,
+    days: Annotated[
+        int, typer.Option(metavar="N", min=1, max=366, help="How many days to look back.")
+    ] = LOOK_BACK_DAYS,
     at: Annotated[
         date | None,
         typer.Option(
-            "--at", metavar="DATE", parser=read_day, help="The last of these days, by UTC; today when left out."
+            "--at",
+            metavar="DATE",
+            parser=read_day,
+            help="The last of these days, by UTC: today, also when left out, or before.",
         ),
     ] = None,
     page: Annotated[
@@ -59,7 +65,12 @@ def ready(
     """
     from bridge.cli import readying
 
-    day = at or datetime.now(UTC).date()
+    today = datetime.now(UTC).date()
+    day = at or today
+    if day > today:
+        raise typer.BadParameter(
+            f"{day} is still to come; give today ({today}, by UTC), an earlier day, or leave it out", param_hint="--at"
+        )
     if not readying.show_readiness(config, organization, day, days, page, as_json=as_json):
         raise typer.Exit(FAULTY)
 
@@ -77,7 +88,8 @@ def debt(
 
     These are the rows that the bridge accepted while it answered for the organization. With --out they are written as
     their callers sent them, as a legacy batch for catching up; of several senders, a file each. A row is written once:
-    run again, it gives only what is new. What cannot be written so is named, with what to do.
+    run again, it gives only what is new; when there is nothing, no file is written. What cannot be written so is named,
+    with what to do.
 
     The file holds personal data. What it carries still exists in the modern system, until somebody closes it there.
     """

@@ -10,7 +10,7 @@ from typing import Any
 
 from bridge.batch import CATCH_UP
 from bridge.catch_up import Why
-from bridge.cli.places import address_fields, name_places
+from bridge.cli.places import address_fields, name_rows
 from bridge.cli.screen import Screen, bad, good, quiet, waiting
 from bridge.cli.times import say_time, write_iso
 from bridge.debts import Debt, Period
@@ -33,6 +33,8 @@ STILL_THERE = (
     "collected twice."
 )
 PERSONAL = "Personal data is in it, so only you may read it (mode 0600). Delete it when the legacy host has it."
+WRITTEN_ROWS = "rows (their references, up to five)"
+ROWS = "rows (their references, up to five; --json has all)"
 COLLECTED = "money that the modern side has settled; it cannot be written as a legacy batch: book it by hand"
 HAPPENED = "the modern system changed them since; it cannot be written as a legacy batch: look at them"
 
@@ -65,6 +67,8 @@ class Account:
     """Files, by sender."""
     export: str = ""
     """Id of what was written just now."""
+    out: Path | None = None
+    """The file that was asked for."""
 
 
 def to_json(account: Account) -> dict[str, Any]:
@@ -86,7 +90,11 @@ def to_json(account: Account) -> dict[str, Any]:
             for row in debt.rows
         ],
         "unwritten": [
-            {"why": one.why, "batch": one.batch_id, "rows": [address_fields(row) for row in one.rows]}
+            {
+                "why": one.why,
+                "batch": one.batch_id,
+                "rows": [{**address_fields(row.address), "ledgerref": row.ledgerref} for row in one.rows],
+            }
             for one in debt.unwritten
         ],
         "refused": debt.refused,
@@ -142,8 +150,8 @@ def _write_rows(screen: Screen, account: Account) -> None:
     for (batch, sender), some in groupby(rows, key=lambda row: (row.batch_id, row.sender)):
         mine = list(some)
         operations = ", ".join(dict.fromkeys(row.operation for row in mine))
-        lines.append((batch, name_safely(sender), operations, name_places(row.address for row in mine)))
-    screen.table(("batch", "sender", "operations", "rows"), lines)
+        lines.append((batch, name_safely(sender), operations, name_rows((row.address, row.ledgerref) for row in mine)))
+    screen.table(("batch", "sender", "operations", WRITTEN_ROWS if account.written else ROWS), lines)
     if strangers := [row for row in rows if row.by_modern_id]:
         screen.say(
             waiting(
@@ -158,7 +166,7 @@ def _write_unwritten(screen: Screen, account: Account) -> None:
         found = [one for one in account.debt.unwritten if one.why is why]
         if found:
             screen.heading(f"Not to be written now, {_rows(sum(len(one.rows) for one in found))}: {REMEDIES[why]}")
-            screen.table(("batch", "rows"), [(one.batch_id, name_places(one.rows)) for one in found])
+            screen.table(("batch", ROWS), [(one.batch_id, name_rows(one.rows)) for one in found])
 
 
 def _write_beyond(screen: Screen, account: Account) -> None:
@@ -194,8 +202,12 @@ def _write_end(screen: Screen, account: Account) -> None:
         screen.say(waiting(PERSONAL))
     elif debt.rows:
         screen.say(f"Write them as a legacy batch: bridge debt {account.organization} --out FILE")
+    elif any(one.why is not Why.TWIN for one in debt.unwritten):
+        screen.say(waiting("Nothing can be written now; what is named above is left."))
     else:
         screen.say(good("Nothing is left to be written."))
+    if account.out is not None and not account.written:
+        screen.say(waiting(f"No file was written: {account.out} would hold no row."))
     if debt.rows or account.written:
         screen.say(bad(STILL_THERE))
 

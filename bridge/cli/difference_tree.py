@@ -36,7 +36,7 @@ def _head(branch: Branch) -> Text:
     if branch.leaf is not None and not branch.below and len(branch.leaf.lines) == 1:
         return text.append(": ").append_text(_tell_line(branch.leaf.lines[0]))
     for number, ((bucket, kind), count) in enumerate(sorted(_count(branch).items())):
-        text.append(", " if number else ": ").append(f"{count:,} {kind} {bucket}", style=STYLES[bucket])
+        text.append(", " if number else ": ").append(f"{count:,} {bucket} ({kind})", style=STYLES[bucket])
     return text
 
 
@@ -54,9 +54,8 @@ def _tell(leaf: Leaf) -> Iterator[Text]:
 def _tell_line(line: Line) -> Text:
     sort = line.sort
     text = Text()
-    text.append(f"{line.count:,} {sort.kind} {sort.bucket}", style=STYLES[sort.bucket])
-    if sort.excuse:
-        text.append(f" ({sort.excuse})")
+    excuse = f"; {sort.excuse}" if sort.excuse else ""
+    text.append(f"{line.count:,} {sort.bucket} ({sort.kind}{excuse})", style=STYLES[sort.bucket])
     if sort.origin:
         text.append(f"  ← {sort.origin}", style="cyan")
     return text

@@ -24,7 +24,7 @@ mode = typer.Typer(
 
 OneOrAll = Annotated[
     str | None,
-    typer.Argument(metavar="[ORG]", help="The organization's id, or its configured name; all when left out."),
+    typer.Argument(metavar="ORG", help="The organization's id, or its configured name; all when left out."),
 ]
 
 
@@ -41,7 +41,9 @@ def set_mode(
     organization: Organization,
     to: Annotated[
         Mode,
-        typer.Argument(metavar="MODE", help="legacy, shadow or modern: of every creditor that --percent leaves out."),
+        typer.Argument(
+            metavar="MODE", help="legacy, shadow or modern; with --percent, of the creditors that it leaves out."
+        ),
     ],
     config: Config,
     reason: Reason,
@@ -51,7 +53,10 @@ def set_mode(
         typer.Option("--percent", metavar="N", help="Only so many of 100 creditors go where --to says."),
     ] = None,
     other: Annotated[
-        Mode | None, typer.Option("--to", metavar="MODE", help="Where these go: further than MODE.")
+        Mode | None,
+        typer.Option(
+            "--to", metavar="MODE", help="Where these go: further than MODE on the way legacy, shadow, modern."
+        ),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -62,6 +67,8 @@ def set_mode(
 
     `bridge mode set ORG shadow --percent 25 --to modern` moves a quarter of the creditors to modern and has the others
     in shadow. A creditor keeps its place in the line: raising the percentage adds some and moves nobody back.
+
+    When more goes to modern and `bridge ready` would say NO-GO, it switches all the same, and says why not to.
 
     What was sent before goes where it went first when it is sent again, whatever the mode is.
     """

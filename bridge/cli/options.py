@@ -11,6 +11,8 @@ import typer
 
 FAULTY = 1
 """Exit code of a command that did its work and found something wrong."""
+LOOK_BACK_DAYS = 14
+"""How many days of shadow mode readiness looks at, when nobody says."""
 HELP_STYLE: Literal["markdown"] | None = "markdown" if sys.stdout.isatty() else None
 """Boxes and colours are for terminals; piped help is plain text."""
 

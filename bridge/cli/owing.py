@@ -47,6 +47,7 @@ def show_debt(config: Path, typed: str, wish: Wish, *, as_json: bool) -> None:
         account = _write_again(settings, organization, wish.again, wish.out)
     else:
         account = read_books(settings, lambda books: _account(books, settings, organization, wish.since))
+        account = replace(account, out=wish.out)
         if wish.out is not None and account.debt.rows:
             account = _write_new(settings, account, wish, wish.out)
     if as_json:

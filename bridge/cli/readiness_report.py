@@ -27,7 +27,8 @@ def write_report(screen: Screen, report: Report, page: Path | None) -> None:
         sum(reason.severity is severity for reason in report.reasons) for severity in (Severity.BLOCKS, Severity.LOOK)
     )
     if report.is_go:
-        rest = f"nothing blocks it, {doubtful} to look at" if doubtful else "nothing speaks against it"
+        things = f"{doubtful} thing{'' if doubtful == 1 else 's'}"
+        rest = f"nothing blocks it; {things} to look at" if doubtful else "nothing speaks against it"
         screen.say(good(f"GO: {rest}."))
     else:
         screen.say(bad(f"NO-GO: {blocking} reason{'' if blocking == 1 else 's'} against it."))

@@ -17,7 +17,7 @@ from bridge.comparing import Rules, load_rules
 from bridge.journal import Books, SeenCreditor
 from bridge.mapping import ObjectMapping, load_profile
 from bridge.mapping.examples import list_parts, list_refusals
-from bridge.readiness import Evidence, Part, Terms, Window, assess, describe_report, render_page
+from bridge.readiness import Evidence, Part, Report, Terms, Window, assess, describe_report, render_page
 from bridge.settings import OrganizationSettings, SenderSettings, Settings, load_settings
 
 DROP = 'drop "'
@@ -28,10 +28,7 @@ def show_readiness(config: Path, typed: str, on: date, days: int, page: Path | N
     """Show the report, and write the page where one is wished; tell whether it says GO."""
     settings = load_settings(config, os.environ)
     organization = find_organization(settings, typed, "ORG")
-    rules = load_rules(settings.cutover.differences, {one.id for one in settings.organizations})
-    window = Window(on, days)
-    evidence = read_books(settings, lambda books: gather(books, settings, organization, window, rules))
-    report = assess(evidence, Terms(**settings.readiness.model_dump()))
+    report = make_report(settings, organization, Window(on, days))
     if page is not None:
         write_private(page, render_page(report).encode())
     if as_json:
@@ -39,6 +36,13 @@ def show_readiness(config: Path, typed: str, on: date, days: int, page: Path | N
     else:
         write_report(Screen(), report, page)
     return report.is_go
+
+
+def make_report(settings: Settings, organization: OrganizationSettings, window: Window) -> Report:
+    """Return what the journal and the configuration say for and against an organization's going."""
+    rules = load_rules(settings.cutover.differences, {one.id for one in settings.organizations})
+    evidence = read_books(settings, lambda books: gather(books, settings, organization, window, rules))
+    return assess(evidence, Terms(**settings.readiness.model_dump()))
 
 
 async def gather(

@@ -35,7 +35,7 @@ def start(organization: Organization, config: Config, reason: Reason, actor: Act
 
 @record.command("stop")
 def stop(organization: Organization, config: Config, reason: Reason, actor: Actor, as_json: AsJson = False) -> None:
-    """End it; what was recorded stays."""
+    """Stop recording an organization; what was recorded stays."""
     from bridge.cli import recording, switching
 
     recording.record(config, organization, switching.read_word(actor, reason, time.time()), False, as_json=as_json)
@@ -46,7 +46,7 @@ def status(
     config: Config,
     organization: Annotated[
         str | None,
-        typer.Argument(metavar="[ORG]", help="The organization's id, or its configured name; all when left out."),
+        typer.Argument(metavar="ORG", help="The organization's id, or its configured name; all when left out."),
     ] = None,
     as_json: AsJson = False,
 ) -> None:

@@ -15,7 +15,7 @@ import typer
 from bridge.cli.options import FAULTY, AsJson, Config
 
 Recordings = Annotated[
-    list[Path], typer.Argument(metavar="FILES...", help="Recordings (.jsonl, .jsonl.gz), or folders of them.")
+    list[Path], typer.Argument(metavar="FILES", help="Recordings (.jsonl, .jsonl.gz), or folders of them.")
 ]
 
 
@@ -65,7 +65,10 @@ def impact(
     before: Annotated[Path, typer.Option(metavar="FOLDER", help="Mappings as they are: a folder of profiles.")],
     after: Annotated[Path, typer.Option(metavar="FOLDER", help="Mappings as they would be.")],
     fail: Annotated[
-        bool, typer.Option("--fail", help="Exit with code 1 when a row changes, as when there is nothing to look at.")
+        bool,
+        typer.Option(
+            "--fail", help="Exit code 1 when a row changes. When no exchange was found, it is 1 without this."
+        ),
     ] = False,
     as_json: AsJson = False,
 ) -> None:

@@ -10,6 +10,7 @@ from typing import Any, TextIO
 
 import msgspec
 from rich import box
+from rich.cells import cell_len
 from rich.console import Console
 from rich.highlighter import JSONHighlighter
 from rich.padding import Padding
@@ -24,9 +25,13 @@ Cell = str | Text
 
 WIDTH = 100
 """Columns of text that is laid out by us; a narrower terminal wraps it."""
+READABLE = 12
+"""Columns of the terminal below which a text is not squeezed."""
 UNBROKEN = 10_000
 """Columns of a tree that is piped: no line of it is broken or cut."""
 MARGIN = "  "
+GAP = 3
+"""Columns of the terminal between two of a table."""
 
 
 class Screen:
@@ -62,11 +67,17 @@ class Screen:
             self._console.print(Padding(text, (0, 0, 0, len(MARGIN)), expand=False))
 
     def table(self, columns: Sequence[str], rows: Sequence[Sequence[Cell]]) -> None:
-        """Show rows under the names of their columns."""
+        """Show rows under the names of their columns; where those would have to break a word, row by row instead."""
         if self.plain:
             self._write_columns([columns, *rows])
             return
-        table = Table(*columns, box=box.SIMPLE_HEAD, header_style="bold", pad_edge=False, show_edge=False)
+        widths = _fit([columns, *rows], self._console.width - GAP * (len(columns) - 1))
+        if widths is None:
+            self._write_records(columns, rows)
+            return
+        table = Table(box=box.SIMPLE_HEAD, header_style="bold", pad_edge=False, show_edge=False)
+        for name, width in zip(columns, widths, strict=True):
+            table.add_column(name, width=width)
         for row in rows:
             table.add_row(*row)
         self._console.print(table)
@@ -94,9 +105,33 @@ class Screen:
             line = MARGIN.join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
             self._print(Text(MARGIN + line.rstrip()))
 
+    def _write_records(self, columns: Sequence[str], rows: Sequence[Sequence[Cell]]) -> None:
+        """Write each row by itself, a line for each column: an id can be read, and copied, whole."""
+        for row in rows:
+            grid = Table.grid(padding=(0, len(MARGIN), 0, 0))
+            grid.add_column(style="bold", no_wrap=True)
+            grid.add_column(overflow="fold")
+            for name, cell in zip(columns, row, strict=True):
+                grid.add_row(name, cell)
+            self._console.print(Padding(grid, (0, 0, 1, len(MARGIN)), expand=False))
+
     def _print(self, text: Text) -> None:
         # piped output is not wrapped: whoever reads it knows better where a line may end
         self._console.print(text, soft_wrap=self.plain)
+
+
+def _fit(rows: Sequence[Sequence[Cell]], room: int) -> list[int] | None:
+    """Return how wide each column may be so that no word is broken; None when they do not fit side by side so."""
+    columns = [[str(cell) for cell in column] for column in zip(*rows, strict=True)]
+    widths = [max(map(cell_len, column)) for column in columns]
+    words = [max((cell_len(word) for cell in column for word in cell.split()), default=0) for column in columns]
+    least = [max(word, min(width, READABLE)) for word, width in zip(words, widths, strict=True)]
+    if sum(least) > room:
+        return None
+    while sum(widths) > room:
+        widest = max(range(len(widths)), key=lambda index: (widths[index] > least[index], widths[index]))
+        widths[widest] -= 1
+    return widths
 
 
 def print_json(value: Any) -> None:

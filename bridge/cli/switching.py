@@ -83,7 +83,7 @@ def switch(config: Path, typed: str, wish: Wish, word: Word, *, as_json: bool) -
     organization = find_organization(settings, typed, "ORG")
     _require_legacy_host(settings, wish)
     before, after = write_switch(settings, organization, lambda current: _turn(current, wish, word))
-    warnings = list(_warn(settings, organization, before, after))
+    warnings = [*_warn(settings, organization, before, after), *_doubt(settings, organization, before, after)]
     if as_json:
         print_json(switch_fields(before, after, organization.name) | {"warnings": warnings})
         return
@@ -185,6 +185,14 @@ def _warn(settings: Settings, organization: OrganizationSettings, before: Switch
             "and the bridge sees them through there."
         )
     yield f"What exists only in the modern system by now is listed by: bridge debt {organization.id}"
+
+
+def _doubt(settings: Settings, organization: OrganizationSettings, before: Switch, after: Switch) -> Iterator[str]:
+    """Yield what speaks against going on to modern, where some creditors do."""
+    if share_of(after, Mode.MODERN) > share_of(before, Mode.MODERN):
+        from bridge.cli.misgivings import find_misgivings  # noqa: PLC0415 - readiness takes a while to import
+
+        yield from find_misgivings(settings, organization, after.at)
 
 
 def _is_back(before: Mode, after: Mode) -> bool:

@@ -7,16 +7,17 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal, InvalidOperation
-from difflib import get_close_matches
 from enum import StrEnum
 from typing import Any, TypeVar
 
 from bridge.comparing.paths import DOCUMENTED, VERDICT, can_exist, well_formed
 from bridge.comparing.rules import EXCUSES_BY_ITSELF, MAY_EXCUSE, Does, Rule, Rules
 from bridge.comparing.values import OWN_EXCUSES, Kind
+from bridge.wording import suggest, word_unknown
 
 Word = TypeVar("Word", bound=StrEnum)
 
+_TABLES = frozenset({"fields", "rule"})
 _TEXTS = ("id", "path", "owner", "reason")
 _LIMITS = ("amount", "seconds")
 _KEYS = (*_TEXTS, "does", "expires", "kinds", "organization", *_LIMITS)
@@ -31,9 +32,7 @@ def read_rules(text: str, organizations: Collection[str] | None = None) -> tuple
         content = tomllib.loads(text, parse_float=Decimal)
     except tomllib.TOMLDecodeError as error:
         return Rules(), [f"is not TOML: {error}"]
-    faults = [
-        f"{key}: unknown key{_suggest(key, ('fields', 'rule'))}" for key in sorted(content.keys() - {"fields", "rule"})
-    ]
+    faults = [f"{key}: {word_unknown(key, _TABLES)}" for key in sorted(content.keys() - _TABLES)]
     undocumented = tuple(_read_fields(content.get("fields", {}), faults))
     tables = content.get("rule", [])
     if not isinstance(tables, list):
@@ -85,7 +84,7 @@ class _Reading:
             self.fault("rule", "write it as a [[rule]] with its keys below")
             return None
         for key in sorted(self.table.keys() - set(_KEYS)):
-            self.fault(key, f"unknown key; remove it or correct the spelling{_suggest(key, _KEYS)}")
+            self.fault(key, word_unknown(key, _KEYS))
         texts = {key: self._text(key) for key in _TEXTS}
         does, expires = self._word("does", self.table.get("does"), Does), self._date()
         kinds = self._kinds(does)
@@ -176,7 +175,7 @@ class _Reading:
             known = [*DOCUMENTED, *self.undocumented]
             self.fault(
                 "path",
-                f"{_quote(path)} cannot exist: no reply has such a field{_suggest(path, known)}; correct it, or "
+                f"{_quote(path)} cannot exist: no reply has such a field{suggest(path, known)}; correct it, or "
                 "declare the field under [fields] undocumented",
             )
         elif path.endswith(f".{VERDICT}") and Kind.VERDICT not in kinds:
@@ -188,11 +187,6 @@ class _Reading:
             self.fault("organization", f"{_quote(value)} is no [[organization]] of the configuration; write its id")
             return ""
         return value
-
-
-def _suggest(name: str, known: Collection[str]) -> str:
-    close = get_close_matches(name, sorted(known), n=1)
-    return f' (did you mean "{close[0]}"?)' if close else ""
 
 
 def _quote(value: Any) -> str:

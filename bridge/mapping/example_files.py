@@ -23,11 +23,13 @@ def read_examples(folder: Path, stem: str, model: type[Document]) -> tuple[str, 
     if name is None:
         return names[0], None, ["is missing; write an example for every rule"]
     try:
-        return name, model.model_validate(_parse(folder / name)), []
-    except ValidationError as error:
-        return name, None, [str(fault) for fault in describe_faults(error, model)]
+        content = _parse(folder / name)
     except ValueError as error:
         return name, None, [f"cannot be read: {error}"]
+    try:
+        return name, model.model_validate(content), []
+    except ValidationError as error:
+        return name, None, [str(fault) for fault in describe_faults(error, model, content)]
 
 
 def _parse(path: Path) -> Any:

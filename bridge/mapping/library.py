@@ -30,7 +30,8 @@ from bridge.mapping.reading import (
 from bridge.mapping.reply import ReplyDocument, list_assumed_reply, read_reply
 from bridge.mapping.rules import Fault, resolve_rules
 from bridge.mapping.shapes import check_fields
-from bridge.mapping.wording import describe_faults, suggest
+from bridge.mapping.wording import describe_faults
+from bridge.wording import suggest
 
 Document = TypeVar("Document", bound=BaseModel)
 
@@ -180,14 +181,18 @@ class _Loader:
                 self._fault(filename, "is missing; every profile needs it (copy it from another profile)")
             return None
         try:
-            return model.model_validate(tomllib.loads(path.read_text(encoding="utf-8"), parse_float=Decimal))
+            content = tomllib.loads(path.read_text(encoding="utf-8"), parse_float=Decimal)
         except tomllib.TOMLDecodeError as error:
             self._fault(filename, f"is not TOML: {error}")
+            return None
         except UnicodeDecodeError:
             self._fault(filename, "is not UTF-8; save it as UTF-8")
+            return None
+        try:
+            return model.model_validate(content)
         except ValidationError as error:
-            self.faults += [f"{self._label(filename)}: {fault}" for fault in describe_faults(error, model)]
-        return None
+            self.faults += [f"{self._label(filename)}: {fault}" for fault in describe_faults(error, model, content)]
+            return None
 
     def _home(self, filename: str) -> Path:
         return find_home(filename, self.folder, self._base)

@@ -2,7 +2,7 @@
 
 `model` declares each setting with its default and meaning, `cutover` those of leaving the legacy host, `kinds` what
 they share; `loading` reads the file; `overrides` lays the environment over it; `checks` and `cutover_checks` look
-across tables; `faults` words what is wrong; `reference` lists every setting for the README.
+across tables; `faults` gathers what is wrong (worded by `wording`); `reference` lists every setting for the README.
 """
 
 from __future__ import annotations

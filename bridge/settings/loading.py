@@ -12,11 +12,12 @@ from pydantic_core import ErrorDetails
 
 from bridge.errors import SettingsFault
 from bridge.settings.checks import find_disagreements
-from bridge.settings.faults import Fault, Location, gather, word_error, word_unknown, write_declared_key, write_key
+from bridge.settings.faults import Fault, gather, write_declared_key
 from bridge.settings.model import Settings
 from bridge.settings.overrides import Overlay, overlay_environment
 from bridge.settings.reference import describe_settings
 from bridge.settings.sources import Sources
+from bridge.wording import Location, word_error, word_unknown, write_key
 
 SECTIONS = (
     "server",

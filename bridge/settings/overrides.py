@@ -8,8 +8,9 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from bridge.settings.faults import Fault, Location, word_unknown, write_declared_key, write_key
+from bridge.settings.faults import Fault, write_declared_key
 from bridge.settings.reference import describe_settings
+from bridge.wording import Location, word_unknown, write_key
 
 PREFIX = "BRIDGE__"
 CONVERTED: Mapping[str, TypeAdapter[Any]] = {

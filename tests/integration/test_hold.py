@@ -193,7 +193,7 @@ async def test_a_journal_that_cannot_be_read_keeps_nobody_from_learning_that_the
     async def be_silent(_: str) -> None:
         await asyncio.Event().wait()
 
-    monkeypatch.setattr("bridge.pipeline.LAST_LOOK_SECONDS", 0.1)
+    monkeypatch.setattr("bridge.pipeline.READ_STANDING_SECONDS", 0.1)
     async with open_world(hold_seconds=0.1) as world:
         world.sandbox.play(NEVER)
         batch = {"batchid": "b", "invoice": [invoice("1"), invoice("2", dueDate="x")]}

@@ -148,8 +148,8 @@ def test_undecided_rows_are_named() -> None:
     call = CallRecord("c1", "b1", ORG, "create_invoices", "/", (Address("invoice", 1),), CallState.IN_DOUBT)
     found = reckon(replace(stored, calls=(call,))).unwritten
     assert [(one.why, one.rows) for one in found] == [
-        (Why.PENDING, (Address("invoice", 0),)),
-        (Why.IN_DOUBT, (Address("invoice", 1),)),
+        (Why.PENDING, ((Address("invoice", 0), "L0"),)),
+        (Why.IN_DOUBT, ((Address("invoice", 1), "L1"),)),
     ]
 
 
@@ -166,7 +166,7 @@ def test_rows_that_cannot_be_taken_from_their_batch_are_named(more: dict[str, An
     """With the reason; none is lost in silence."""
     debt = reckon(store("b1", {"invoice": [{}, {}]}, **more))
     assert debt.rows == ()
-    assert [(one.why, len(one.rows)) for one in debt.unwritten] == [(why, 2)]
+    assert [(one.why, [row.ledgerref for row in one.rows]) for one in debt.unwritten] == [(why, ["L0", "L1"])]
 
 
 def test_a_row_that_was_carried_is_not_carried_again() -> None:
@@ -175,7 +175,9 @@ def test_a_row_that_was_carried_is_not_carried_again() -> None:
     first, second = (store(name, {"invoice": [{}]}, rows=twin) for name in ("b1", "b2"))
     debt = reckon(first, second)
     assert [row.batch_id for row in debt.rows] == ["b1"]
-    assert [(one.why, one.batch_id) for one in debt.unwritten] == [(Why.TWIN, "b2")]
+    assert [(one.why, one.batch_id, one.rows) for one in debt.unwritten] == [
+        (Why.TWIN, "b2", ((Address("invoice", 0), "L0"),))
+    ]
     after = reckon(first, second, carried=[("b1", Address("invoice", 0))])
     assert (after.rows, [row.batch_id for row in after.carried]) == ((), ["b1"])
     assert [one.batch_id for one in after.unwritten] == ["b2"]
@@ -199,7 +201,7 @@ def test_a_creditor_that_is_not_back_is_owed_nothing() -> None:
     reckoner.take(stored)
     debt = reckoner.reckon()
     assert [row.creditor for row in debt.rows] == ["1"]
-    assert [(one.why, one.rows) for one in debt.unwritten] == [(Why.STILL_MODERN, (Address("invoice", 1),))]
+    assert [(one.why, one.rows) for one in debt.unwritten] == [(Why.STILL_MODERN, ((Address("invoice", 1), "L1"),))]
     assert [row.address for row in debt.carried] == [Address("invoice", 2)]
 
 
@@ -317,7 +319,10 @@ def test_every_row_is_in_exactly_one_export_or_named(steps: Sequence[Any]) -> No
     }
     last = reckon(*batches, carried=[row.place for row in exported])
     named = [
-        (one.batch_id, row) for one in last.unwritten if one.why not in {Why.PENDING, Why.IN_DOUBT} for row in one.rows
+        (one.batch_id, row.address)
+        for one in last.unwritten
+        if one.why not in {Why.PENDING, Why.IN_DOUBT}
+        for row in one.rows
     ]
     assert last.rows == ()
     assert sorted([*named, *(row.place for row in exported)]) == sorted(owed)

@@ -50,7 +50,7 @@ from bridge.modern.waiting import Waiter
 from bridge.open_batches import Limits
 from bridge.plan import PlannedRow
 from bridge.reconcile import Finding, NeverArrived, Patience, Reconciler
-from bridge.references import References
+from bridge.references import References, teach_through
 from bridge.refusals import Refusals
 from bridge.relay import Answer as HostAnswer
 from bridge.relay import Replied, Sub
@@ -442,7 +442,10 @@ class Simulation:
             new_id=self.new_id,
             chance=self.chance,
         )
-        references = References(journal, modern, _access, settle_seconds=self.settle_seconds, clock=loop.time)
+        teach = teach_through(journal)
+        references = References(
+            journal, modern, _access, teach=teach, settle_seconds=self.settle_seconds, clock=loop.time
+        )
         keyring: Any = KEYRING
         settings: dict[str, Any] = {"retry_seconds": 86_400, "clock": now, "new_id": self.new_id, "chance": self.chance}
         delivery = self.delivery(patient, journal, dispatch.traffic, keyring, gates.of("the legacy host"), **settings)

@@ -68,7 +68,11 @@ class World:
         async def sleep(seconds: float) -> None:
             self.pauses.append(seconds)
 
-        return References(cast("Books", self.shelf), self.modern, lambda _: ACCESS, settle_seconds=30, sleep=sleep)
+        async def keep_nothing(_: Claim) -> None:
+            pass
+
+        books = cast("Books", self.shelf)
+        return References(books, self.modern, lambda _: ACCESS, teach=keep_nothing, settle_seconds=30, sleep=sleep)
 
 
 @pytest.fixture

@@ -7,8 +7,9 @@ import pytest
 from pydantic import ValidationError
 
 from bridge.errors import SettingsFault
-from bridge.settings import ServerSettings, load_settings
-from bridge.settings.faults import word_error
+from bridge.settings import ServerSettings, Settings, describe_settings, load_settings
+from bridge.settings.sources import Sources
+from bridge.wording import WORDINGS, word_error
 
 NORDLYS, OTHER = "3fa85f64-5717-4562-b3fc-2c963f66afa6", "7c9e6679-7425-40de-944b-e07fc1f90ae7"
 
@@ -45,6 +46,7 @@ def complain(tmp_path: Path) -> Complain:
 GOOD = organization() + sender()
 
 
+JUNK: tuple[object, ...] = (True, 7, 7.5, float("nan"), -1, 10**9, "", "jünk", [], [[1]], {}, {"junk": 1})
 LOOPBACK_ONLY = (
     "sender[0].anonymous: is allowed only while server.host is a loopback address; set server.host to 127.0.0.1, "
     "or give the sender credentials and remove anonymous"
@@ -83,7 +85,7 @@ LOOPBACK_ONLY = (
         ),
         (
             '[modern]\nidempotency_header = "a: b"\n' + GOOD,
-            "modern.idempotency_header: holds a character that is not allowed here",
+            "modern.idempotency_header: is not written as it must be here: ^[A-Za-z0-9-]+$ (a regular expression)",
         ),
         (
             '[storage]\nurl = "sqlite:///"\n' + GOOD,
@@ -100,7 +102,10 @@ LOOPBACK_ONLY = (
         (sender(), "organization: there is none; add a [[organization]] table"),
         (GOOD + 'anonymous = "yes"\n', "sender[0].anonymous (ERP-1): must be true or false"),
         (GOOD + 'batchid = "often"\n', "sender[0].batchid (ERP-1): must be 'unique' or 'label'"),
-        (GOOD + 'profile = "../x"\n', "sender[0].profile (ERP-1): holds a character that is not allowed here"),
+        (
+            GOOD + 'profile = "../x"\n',
+            "sender[0].profile (ERP-1): is not written as it must be here: ^[A-Za-z0-9_-]+$ (a regular expression)",
+        ),
         (
             organization() + sender(more="bearer = {}"),
             'sender[0].bearer (ERP-1): must be text, { env = "NAME" } or { file = "path" }',
@@ -115,7 +120,7 @@ LOOPBACK_ONLY = (
         ),
         (
             organization() + sender(more='basic = { username = "a:b", password = "p" }'),
-            "sender[0].basic.username (ERP-1): holds a character that is not allowed here",
+            "sender[0].basic.username (ERP-1): is not written as it must be here: ^[^:]*$ (a regular expression)",
         ),
         (
             organization() + sender(more='jwt = { jwks_url = "https://h" }'),
@@ -291,6 +296,25 @@ def test_pydantic_keeps_values_to_itself() -> None:
     with pytest.raises(ValidationError) as caught:
         ServerSettings.model_validate({"port": "hush"})
     assert "hush" not in str(caught.value)
+
+
+def test_whatever_stands_in_a_file_is_told_in_our_words() -> None:
+    """Each setting is replaced by every kind of thing: whatever pydantic finds has a wording of ours."""
+    found = {kind for setting in describe_settings() for junk in JUNK for kind in find_kinds(setting.key, junk)}
+    assert len(found) > 10
+    assert found - {"extra_forbidden"} <= WORDINGS.keys()
+
+
+def find_kinds(key: str, junk: object) -> set[str]:
+    """Return what pydantic finds in a configuration that says nothing but one thing, which is wrong."""
+    document: object = junk
+    for name in reversed(key.split(".")):
+        document = {name.removesuffix("[]"): [document] if name.endswith("[]") else document}
+    try:
+        Settings.model_validate(document, context=Sources(Path(), {}))
+    except ValidationError as error:
+        return {found["type"] for found in error.errors()}
+    return set()
 
 
 def test_unforeseen_findings_are_told() -> None:

@@ -9,7 +9,7 @@ from bridge.mapping.paths import Path, array_prefixes, parse_path, spell_path
 from bridge.mapping.reading.document import SOURCES, ReadDocument, ReadRulePart, spell_out_read_rules
 from bridge.mapping.reading.ways import ReadSurroundings, Way, fits, follow
 from bridge.mapping.rules import Fault, Misfit, resolve_each
-from bridge.mapping.wording import suggest
+from bridge.wording import suggest
 
 
 @dataclass(frozen=True, slots=True)

@@ -101,7 +101,7 @@ def test_three_planted_fields(run: Run, config: Path, write: Write) -> None:
 
     shown = run("compare", file, "-c", config)
     assert shown.code == 1
-    assert "  ├── ledgerref: 100 value different  ← autocollect/invoice.toml: reply_reference\n" in shown.out
+    assert "  ├── ledgerref: 100 different (value)  ← autocollect/invoice.toml: reply_reference\n" in shown.out
     assert '  │   ├── e.g. p0 invoice 0: "X" → "U-0"\n' in shown.out
     assert "1,000 pairs: 120 rows and 0 batches as a whole differ without excuse" in shown.out
 
@@ -218,7 +218,7 @@ def test_rules(run: Run, configure: Configure, write: Write, tmp_path: Path) -> 
     assert "expired" not in before.out
     after = run("compare", file, "-c", config, "--on", "2026-07-01")
     assert after.code == 1
-    assert "(expired: refs)" in after.out
+    assert "; expired: refs)" in after.out
     assert "Rules that have expired" in after.out
 
     bare = configure()
@@ -253,7 +253,7 @@ def test_noise(run: Run, config: Path, write: Write) -> None:
     assert ran.json["rows"] == {"same": 0, "different": 0, "excused": 4}
     shown = run("compare", write(first, sent, again), "-c", config)
     assert "invoice.ledgerref: two legacy answers to one payload disagree here (1 resend looked at)" in shown.out
-    assert "(noise)" in shown.out
+    assert "; noise)" in shown.out
 
 
 def test_noise_of_several_organizations(run: Run, configure: Configure, write: Write) -> None:
@@ -319,7 +319,7 @@ def test_branches_with_several_ways(run: Run, config: Path, write: Write) -> Non
         line({"batchid": "3", "invoice": [invoice()]}, reply({**taken(), "ids": {"a": None}})),
     ]
     out = run("compare", write(*lines), "-c", config).out
-    assert "ledgerref: 1 type different, 1 value different" in out
-    assert "1 type different  ← autocollect/invoice.toml: reply_reference" in out
+    assert "ledgerref: 1 different (type), 1 different (value)" in out
+    assert "1 different (type)  ← autocollect/invoice.toml: reply_reference" in out
     assert 'e.g. p1 invoice 0: {"a":null} → (nothing)' in out
     assert "x" * 79 + "…" in out

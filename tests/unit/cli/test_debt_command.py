@@ -127,13 +127,16 @@ def test_what_only_the_modern_system_has_is_listed(run: Run, back: Path) -> None
     assert ran.code == 0
     assert "from 2023-11-14 22:13:20 until 2023-11-16 02:00:00 (UTC)" in ran.out
     assert "Only in the modern system: 3 rows" in ran.out
-    assert "b-1    ERP-1   create_invoices  invoice 0-1" in ran.out
+    assert "b-1    ERP-1   create_invoices  invoice 0-1 (b-1-0, b-1-1)\n" in ran.out
     assert "Not to be written now, 1 row: pending" in ran.out
+    assert "b-2    invoice 1 (b-2-1)\n" in ran.out
     assert "Refused: 1 row." in ran.out
     assert f"bridge debt {ORG} --out FILE" in ran.out
     assert "until somebody closes it there" in ran.out
     assert SECRET not in ran.out
-    assert run("debt", ORG, "-c", back, "--json").json["exports"] == []
+    told = run("debt", ORG, "-c", back, "--json").json
+    assert told["exports"] == []
+    assert [[row["ledgerref"] for row in one["rows"]] for one in told["unwritten"]] == [["b-2-1"]]
 
 
 def test_it_is_written_once(run: Run, back: Path, tmp_path: Path) -> None:
@@ -155,8 +158,11 @@ def test_it_is_written_once(run: Run, back: Path, tmp_path: Path) -> None:
     assert batch["batchid"] != f"bridge-catch-up-{told['export']}"
     assert [row["ledgerref"] for row in json.loads(more.read_bytes())["invoice"]] == ["b-2-1"]
     last = tmp_path / "last.json"
-    assert "Nothing is left to be written." in run("debt", ORG, "-c", back, "--out", last).out
+    said = run("debt", ORG, "-c", back, "--out", last)
+    assert said.code == 0
+    assert f"Nothing is left to be written.\nNo file was written: {last} would hold no row.\n" in said.out
     assert not last.exists()
+    assert "No file" not in run("debt", ORG, "-c", back).out
 
 
 def test_what_was_carried_in_an_earlier_period_is_not_carried_again(run: Run, back: Path, tmp_path: Path) -> None:
@@ -295,6 +301,8 @@ def test_an_organization_that_is_still_modern_owes_nothing_yet(run: Run, config:
     assert "Rows still go to the modern system" in out
     assert "Not to be written now, 1 row: the bridge still answers for their creditors" in out
     assert "in doubt: find out in the modern system" in out
+    assert "Nothing can be written now; what is named above is left." in out
+    assert f"No file was written: {config.parent / 'up.json'} would hold no row." in out
     assert not (config.parent / "up.json").exists()
 
 

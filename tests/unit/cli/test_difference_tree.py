@@ -34,13 +34,13 @@ def test_piped(tree: Tree) -> None:
     write_tree(Screen(stream), tree)
     clipped = '"' + "x" * 79 + "…"
     assert stream.getvalue().splitlines() == [
-        "  batch: 1 missing excused",
-        "  └── traceId: 1 missing excused (trace)",
+        "  batch: 1 excused (missing)",
+        "  └── traceId: 1 excused (missing; trace)",
         '      └── e.g. p2 batch: "[bold]t" → (nothing)',
-        "  invoice: 1 value different, 1 type excused",
-        "  └── fee: 1 value different, 1 type excused",
-        "      ├── 1 type excused (rule)",
-        "      ├── 1 value different  ← a/b.toml: c",
+        "  invoice: 1 different (value), 1 excused (type)",
+        "  └── fee: 1 different (value), 1 excused (type)",
+        "      ├── 1 excused (type; rule)",
+        "      ├── 1 different (value)  ← a/b.toml: c",
         f"      ├── e.g. p1 invoice 3: 1 → {clipped}",
         "      └── e.g. p2 invoice 3: [1] → (nothing)",
     ]
@@ -51,7 +51,7 @@ def test_one_organization(tree: Tree) -> None:
     stream = io.StringIO()
     write_tree(Screen(stream), tree, "A")
     assert "batch" not in stream.getvalue()
-    assert "fee: 1 value different" in stream.getvalue()
+    assert "fee: 1 different (value)" in stream.getvalue()
 
 
 def test_terminal(tree: Tree, monkeypatch: pytest.MonkeyPatch) -> None:

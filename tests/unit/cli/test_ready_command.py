@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import stat
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +21,8 @@ from bridge.observing import Topic
 Run = Callable[..., Any]
 ROOT = Path(__file__).resolve().parents[3]
 ORG = "3fa85f64-5717-4562-b3fc-2c963f66afa6"
-AT = "2026-11-20"
-NOON = datetime(2026, 11, 20, 12, tzinfo=UTC).timestamp()
+AT = "2024-11-20"
+NOON = datetime(2024, 11, 20, 12, tzinfo=UTC).timestamp()
 SHADOW = SetSwitch(Switch(ORG, Mode.SHADOW, at=NOON - 9 * 86_400, actor="kari", reason="look"), 0)
 
 
@@ -56,7 +56,7 @@ def test_a_go(run: Run, config: Path) -> None:
     fill(config.parent, *good_traffic(), SeeCreditor("ERP-1", "984842252", False, ("idnumber",), NOON))
     ran = run("ready", ORG, "-c", config, "--at", AT)
     assert (ran.code, ran.err) == (0, "")
-    assert ran.out.splitlines()[0] == f"{ORG}, in mode shadow; 2026-11-07 to 2026-11-20 (UTC)"
+    assert ran.out.splitlines()[0] == f"{ORG}, in mode shadow; 2024-11-07 to 2024-11-20 (UTC)"
     assert ran.out.endswith("\nGO: nothing speaks against it.\n")
     assert "blocks:" not in ran.out
 
@@ -66,7 +66,7 @@ def test_a_go_with_something_to_look_at(run: Run, config: Path) -> None:
     fill(config.parent, *good_traffic(), see(Topic.UNKNOWN, "autocollect", "invoice", "colour"))
     ran = run("ready", ORG, "-c", config, "--at", AT)
     assert ran.code == 0
-    assert ran.out.endswith("\nGO: nothing blocks it, 1 to look at.\n")
+    assert ran.out.endswith("\nGO: nothing blocks it; 1 thing to look at.\n")
 
 
 def test_a_no_go(run: Run, config: Path) -> None:
@@ -114,7 +114,7 @@ path = "invoice.ledgerref"
 does = "ignore"
 owner = "kari"
 reason = "each system has its own"
-expires = 2026-12-10
+expires = 2024-12-10
 """
     (tmp_path / "rules.toml").write_text(rules, encoding="utf-8")
     more = "\n[readiness]\nmin_rows = 3000\nexpiry_days = 20\n\n[cutover]\ndifferences = 'rules.toml'\n"
@@ -148,3 +148,15 @@ def test_what_cannot_be(run: Run, config: Path, arguments: tuple[str, str], code
     ran = run("ready", ORG, "-c", config, *arguments)
     assert ran.code == code
     assert arguments[0] in ran.err or arguments[1] in ran.err
+
+
+def test_a_day_to_come_is_refused(run: Run, config: Path) -> None:
+    """Nothing can have been seen on it; today, by UTC, is named instead."""
+    fill(config.parent, *good_traffic())
+    today = datetime.now(UTC).date()
+    ran = run("ready", ORG, "-c", config, "--at", today + timedelta(days=2))
+    assert (ran.code, ran.out) == (2, "")
+    said = " ".join(ran.err.split())
+    assert "--at" in said
+    assert f"{today + timedelta(days=2)} is still to come; give today (20" in said
+    assert "NO-GO" in run("ready", ORG, "-c", config, "--at", today).out

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -12,6 +13,7 @@ from typing import Any
 import pytest
 
 from bridge.cli import recording, switches, switching
+from bridge.cli.screen import Screen
 from bridge.journal import Office, SetSwitch
 from bridge.journal.opening import open_books, open_journal, open_office
 from bridge.modes import Mode, Switch
@@ -264,6 +266,26 @@ def test_show(run: Run, config: Path) -> None:
     assert "Fjellheim Vann AS  shadow, 25 % modern  yes" in out
     assert "2023-11-14 22:13:20  Ola  ready" in out
     assert "By creditor" not in out
+
+
+class Terminal(io.StringIO):
+    """A stream that says it is a terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize("command", ["show", "history"])
+def test_ids_can_be_copied_from_a_narrow_terminal(config: Path, monkeypatch: pytest.MonkeyPatch, command: str) -> None:
+    """The whole id stands on one line of 80 columns."""
+    write(config, Switch(OTHER, Mode.SHADOW, Mode.MODERN, 25, True, 0, 1_700_000_000.0, "Ola", "ready"), 0)
+    terminal = Terminal()
+    monkeypatch.setattr(switches, "Screen", lambda: Screen(terminal))
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setenv("TERM", "xterm")
+    (switches.show if command == "show" else switches.show_history)(config, None, as_json=False)
+    lines = terminal.getvalue().splitlines()
+    assert any(OTHER in line for line in lines)
 
 
 def test_show_one(run: Run, config: Path) -> None:

@@ -151,7 +151,7 @@ def test_a_mapping_can_be_compiled_to_tell_what_it_uses(profile_of: Callable[...
         (
             "profile",
             'timezone = "x"',
-            "profile.toml: timezone: unknown key; remove it or correct the spelling (did you mean",
+            "profile.toml: timezone: unknown; did you mean time_zone?",
         ),
         (
             "profile",

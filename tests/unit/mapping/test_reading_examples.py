@@ -122,7 +122,7 @@ def test_an_example_that_fails_proves_nothing(run: Callable[..., list[str]]) -> 
     ("examples", "fault"),
     [
         (None, "is missing; write an example for every rule"),
-        ("x = 1", "x: unknown key"),
+        ("x = 1", "x: unknown; known here: example"),
         ("x = ", "cannot be read: "),
     ],
 )

@@ -217,7 +217,7 @@ def test_the_time_zone_is_lent_too(extend: Write, own: str, zone: str) -> None:
     [
         ('extends = "smal"', 'near/profile.toml: extends: there is no other profile "smal" (did you mean "small"?)'),
         ('extends = "near"', 'near/profile.toml: extends: there is no other profile "near"'),
-        ('extends = "../x"', "near/profile.toml: extends: String should match pattern"),
+        ('extends = "../x"', "near/profile.toml: extends: is not written as it must be here: ^["),
     ],
 )
 def test_a_profile_that_is_not_there_cannot_be_extended(extend: Write, settings: str, fault: str) -> None:

@@ -167,7 +167,7 @@ def test_a_wrong_example_is_told(run: Callable[..., list[str]], old: str, new: s
         assert f'small/invoice.examples.toml: example "full": {fault}' in faults
     else:
         place = "small/invoice.examples.toml: example[0].expect.keys_"
-        assert faults == [f'{place}: unknown key; remove it or correct the spelling (did you mean "keys"?)']
+        assert faults == [f"{place}: unknown; did you mean keys?"]
 
 
 def test_a_row_that_should_be_refused_and_is_not_is_told(run: Callable[..., list[str]]) -> None:
