@@ -81,9 +81,8 @@ class Counterpart:
         self._read(await self.half.ask(asked))
         numbered = {one.settlement_id for one in known}
         await self._register([one for one in sort_ids(self._settlements) if one not in numbered])
-        bodies = Bodies(dict.fromkeys(self._settlements, b""))
-        had = numbered - self._settlements.keys() if self._mark.is_foreign else frozenset[str]()
-        return Foreign(self.half.name, bodies, frozenset(had))
+        had = frozenset(one.settlement_id for one in known if self._mark.is_foreign or self._had_first(one))
+        return Foreign(self.half.name, Bodies(dict.fromkeys(self._settlements, b"")), had - self._settlements.keys())
 
     async def _known(self) -> list[NumberedSettlement]:
         """Return what is numbered already, the caller's own mark included: it has had that."""
@@ -94,12 +93,15 @@ class Counterpart:
         return known
 
     def _had_before(self, known: Sequence[NumberedSettlement]) -> list[NumberedSettlement]:
-        """Return what is numbered, marks first: whoever has one of our numbers had them, however late they came here.
+        """Return what is numbered, marks that callers have brought first."""
+        return [replace(one, number=0) if self._had_first(one) else one for one in known]
+
+    def _had_first(self, one: NumberedSettlement) -> bool:
+        """Tell of a mark that a caller has brought: whoever has one of our numbers had it, however late it came here.
 
         The modern system's settlements may have been numbered before, for another question or at the same moment.
         """
-        got_on = self._mark.number > 0
-        return [replace(one, number=0) if got_on and one.settled_on == HAD else one for one in known]
+        return one.settled_on == HAD and self._mark.number > 0
 
     async def _register(self, ids: Sequence[str], settled_on: str = "") -> None:
         if ids:
