@@ -7,9 +7,11 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
-from bridge.assembly import Bridge, Environment, Ground, Sessions, assemble
+from bridge.assembly.bridge import Bridge, Environment, Ground, Sessions, assemble
+from bridge.assembly.surface import fetch_jwks
+from bridge.calls.relay import open_relay_session
 from bridge.errors import OperatorError, SettingsFault
-from bridge.intake import Desk
+from bridge.intake.desk import Desk
 from bridge.journal.opening import open_journal
 from bridge.journal.patient import PatientJournal
 from bridge.logs import Event, get_log
@@ -17,11 +19,9 @@ from bridge.mapping import load_profiles
 from bridge.organizations import Directory
 from bridge.passthrough import open_line
 from bridge.reach import open_session
-from bridge.relay import open_relay_session
 from bridge.senders import Senders
 from bridge.settings import Settings, require_profiles
 from bridge.shadowing import ShadowTarget, shadow_settings
-from bridge.surface import fetch_jwks
 
 __all__ = ["LINGER_SECONDS", "Bridge", "Environment", "load_desks", "open_bridge", "open_sessions"]
 

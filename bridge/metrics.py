@@ -10,7 +10,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disa
 from bridge.batch import Address, Outcome
 from bridge.logs import LossyStream
 from bridge.modes import Mode, Switch
-from bridge.switchboard import share_of
+from bridge.steering.switchboard import share_of
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 SECONDS_BUCKETS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 25, 60, 300, 3600)

@@ -7,7 +7,7 @@ from itertools import islice
 
 from cachetools import TTLCache
 
-from bridge.intake import CreditorSeen, Intake
+from bridge.intake.desk import CreditorSeen, Intake
 from bridge.journal import Change, CountUnknown, SeeCreditor
 
 NOTED_SECONDS = 3600.0

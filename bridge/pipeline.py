@@ -14,19 +14,19 @@ from functools import partial
 from typing import Protocol
 
 from bridge.batch import CATCH_UP, LegacyHalf, Verdict
+from bridge.calls.keyring import Keyring
 from bridge.errors import CallerError, CannotTakeNow, ForLegacyHost, NoSuchBatch
 from bridge.identity import BATCHID, has_lapsed, identify, refuse_changed
-from bridge.intake import NOTHING, Desk, fingerprint
+from bridge.intake.desk import NOTHING, Desk, fingerprint
 from bridge.journal import BatchRecord, Books, IdentityTaken
-from bridge.keyring import Keyring
 from bridge.legacy.body import Envelope, split
 from bridge.lobby import Lobby
 from bridge.logs import Event, get_log
 from bridge.notes import Notes
 from bridge.senders import Sender
-from bridge.telling import Teller
-from bridge.work import Work, open_work
-from bridge.workshop import Workshop
+from bridge.workshop.telling import Teller
+from bridge.workshop.work import Work, open_work
+from bridge.workshop.workshop import Workshop
 
 log = get_log()
 

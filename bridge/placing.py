@@ -15,7 +15,7 @@ from typing import Literal, NamedTuple, Protocol
 import msgspec
 
 from bridge.batch import OBJECTNAMES, Address, RowRefused
-from bridge.intake import SLICE_ROWS, Desk
+from bridge.intake.desk import SLICE_ROWS, Desk
 from bridge.legacy.body import Envelope
 from bridge.modes import Mode, Switch
 from bridge.organizations import Directory, Organization

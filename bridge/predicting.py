@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from bridge.batch import Address, Outcome, Reference, RowRefused, Verdict
 from bridge.identity import identify
-from bridge.intake import Desk, Intake, fingerprint
+from bridge.intake.desk import Desk, Intake, fingerprint
 from bridge.legacy.body import Envelope
 from bridge.plan import Depends, PlannedRow, refuse_with
 from bridge.replying import render

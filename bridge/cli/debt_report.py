@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from bridge.batch import CATCH_UP
-from bridge.catch_up import Why
 from bridge.cli.places import address_fields, name_rows
 from bridge.cli.screen import Screen, bad, good, quiet, waiting
 from bridge.cli.times import say_time, write_iso
-from bridge.debts import Debt, Period
+from bridge.debts.catch_up import Why
+from bridge.debts.owed import Debt, Period
 from bridge.journal import CaseEvent
 from bridge.legacy.faults import name_safely
 

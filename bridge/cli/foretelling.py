@@ -9,7 +9,7 @@ from typing import Any
 from bridge.batch import Address, Verdict
 from bridge.comparing import Answer, Origin
 from bridge.errors import CallerError, OperatorError
-from bridge.intake import Desk, Intake
+from bridge.intake.desk import Desk, Intake
 from bridge.journal import Claim
 from bridge.legacy.body import split
 from bridge.legacy.rendering import whole_batch_error

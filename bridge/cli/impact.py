@@ -18,7 +18,7 @@ from bridge.cli.progress import show_progress
 from bridge.cli.replay_files import require_recordings
 from bridge.cli.screen import Screen, bad, good, print_json, waiting
 from bridge.errors import CallerError, OperatorError
-from bridge.intake import Desk
+from bridge.intake.desk import Desk
 from bridge.legacy.body import split
 from bridge.mapping import load_profile
 from bridge.organizations import Directory

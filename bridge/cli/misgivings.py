@@ -8,9 +8,9 @@ from datetime import UTC, datetime
 from bridge.cli.journals import read_books
 from bridge.cli.options import LOOK_BACK_DAYS
 from bridge.cli.readying import make_report
-from bridge.observing import Topic
 from bridge.readiness import Report, Severity, Window
 from bridge.settings import OrganizationSettings, Settings
+from bridge.steering.observing import Topic
 
 MOST_REASONS = 3
 

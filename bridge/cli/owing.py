@@ -10,14 +10,14 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bridge.catch_up import Dialect, OwedRow, write_catch_up
 from bridge.cli.debt_report import Account, Export, to_json, write_account
 from bridge.cli.journals import read_books
 from bridge.cli.organizations import find_organization
 from bridge.cli.private_files import Drafts, name_files
 from bridge.cli.screen import Screen, print_json
 from bridge.cli.switches import read_current
-from bridge.debts import Debt, Period, Reckoner, find_period
+from bridge.debts.catch_up import Dialect, OwedRow, write_catch_up
+from bridge.debts.owed import Debt, Period, Reckoner, find_period
 from bridge.errors import CannotTakeNow, MappingFault, OperatorError
 from bridge.journal import Books, CaseEvent, HandedOver, HandedOverBefore, HandOver, StoredBatch
 from bridge.journal.opening import open_office

@@ -9,6 +9,7 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from pathlib import Path
 
+from bridge.claims.rebuilding import Rebuilder, Step
 from bridge.cli.organizations import find_organization
 from bridge.cli.progress import Advance, show_progress
 from bridge.cli.screen import Screen, good, waiting
@@ -17,7 +18,6 @@ from bridge.journal.opening import open_office
 from bridge.modern.catalogue import Catalogue
 from bridge.organizations import Directory
 from bridge.reach import access_of, make_client, open_session
-from bridge.rebuilding import Rebuilder, Step
 from bridge.settings import OrganizationSettings, Settings, load_settings
 
 GOES_ON = "run the same command again, and it goes on where it stopped"

@@ -19,7 +19,7 @@ from bridge.journal import Office, SetSwitch, StaleSwitch
 from bridge.journal.opening import open_office
 from bridge.modes import GUARDRAIL, Mode, Switch
 from bridge.settings import OrganizationSettings, Settings, load_settings
-from bridge.switchboard import share_of
+from bridge.steering.switchboard import share_of
 
 FURTHER = (Mode.LEGACY, Mode.SHADOW, Mode.MODERN)
 """The way of an organization, step by step."""

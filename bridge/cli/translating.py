@@ -18,7 +18,7 @@ from bridge.cli.losses import LostField, list_lost, write_lost
 from bridge.cli.places import address_fields, name_places
 from bridge.cli.screen import Screen, bad, good, print_json, waiting
 from bridge.errors import BatchTooLarge, CallerError, OperatorError
-from bridge.intake import Desk, Intake
+from bridge.intake.desk import Desk, Intake
 from bridge.legacy.body import decode_body, split
 from bridge.mapping import load_profile
 from bridge.modern.requests import assemble, with_field

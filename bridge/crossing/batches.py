@@ -32,14 +32,14 @@ from bridge.crossing.ways import (
 )
 from bridge.errors import CallerError, NotAuthenticated
 from bridge.identity import is_recognizable
-from bridge.intake import Desk
+from bridge.intake.desk import Desk
 from bridge.legacy.body import Envelope, split
 from bridge.passages import Passages
 from bridge.passthrough import PassThrough
 from bridge.pipeline import Pipeline, Ticket
 from bridge.placing import Placer, Side
 from bridge.senders import Sender, Senders
-from bridge.switchboard import Outlook, Switchboard
+from bridge.steering.switchboard import Outlook, Switchboard
 
 ROUTE = "batch"
 

@@ -9,7 +9,7 @@ from bridge.bodies import Bodies
 from bridge.crossing.batches import Batches
 from bridge.crossing.beside import Beside, Watch
 from bridge.crossing.questions import Questions
-from bridge.intake import Desk
+from bridge.intake.desk import Desk
 from bridge.journal import Journal
 from bridge.metrics import Metrics
 from bridge.organizations import Directory
@@ -20,7 +20,7 @@ from bridge.placing import Placer
 from bridge.readback import Readback
 from bridge.senders import Senders
 from bridge.settings import Settings
-from bridge.switchboard import Switchboard
+from bridge.steering.switchboard import Switchboard
 
 CLOSE_SECONDS = 2.0
 """How long the last notes may take to be written."""

@@ -25,7 +25,7 @@ from bridge.pipeline import Answer, Pipeline
 from bridge.placing import Placer
 from bridge.readback import Account, Half, Question, Readback, read_question
 from bridge.senders import Sender, Senders
-from bridge.switchboard import Outlook, Switchboard
+from bridge.steering.switchboard import Outlook, Switchboard
 
 log = get_log()
 

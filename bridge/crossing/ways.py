@@ -8,11 +8,11 @@ from typing import Protocol
 from aiohttp import web
 
 from bridge.identity import goes_by_batchid, identify
-from bridge.intake import fingerprint
+from bridge.intake.desk import fingerprint
 from bridge.legacy.body import Envelope
 from bridge.modes import Mode
 from bridge.senders import Sender
-from bridge.switchboard import Outlook
+from bridge.steering.switchboard import Outlook
 
 
 class Way(StrEnum):

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from bridge.observing import Topic
 from bridge.readiness.evidence import Evidence, Part
 from bridge.readiness.report import Coverage
+from bridge.steering.observing import Topic
 
 
 def gather_coverage(evidence: Evidence) -> tuple[Coverage, ...]:

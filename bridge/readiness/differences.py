@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from datetime import timedelta
 
 from bridge.comparing import NOISE, NOT_PREDICTED, Bucket, Rule, in_reply_order
-from bridge.observing import Topic
 from bridge.readiness.evidence import Evidence, Terms
 from bridge.readiness.report import FieldDifference, RuleUse, State, Way
+from bridge.steering.observing import Topic
 
 _Sort = tuple[str, State, str, str]
 """(kind, state, excuse, origin)."""

@@ -6,10 +6,10 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from bridge.modes import GUARDRAIL, Mode
-from bridge.observing import Topic
 from bridge.readiness.evidence import Evidence
 from bridge.readiness.report import Coverage, Reason, Severity
 from bridge.readiness.wording import some
+from bridge.steering.observing import Topic
 
 
 def find_state_reasons(evidence: Evidence, coverage: Sequence[Coverage]) -> Iterator[Reason]:

@@ -6,10 +6,10 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from bridge.comparing import NOISE, NOT_PREDICTED, Kind
-from bridge.observing import Topic
 from bridge.readiness.evidence import Evidence, Terms
 from bridge.readiness.report import FieldDifference, Reason, RuleUse, Severity, State, Traffic
 from bridge.readiness.wording import some
+from bridge.steering.observing import Topic
 
 
 def find_traffic_reasons(

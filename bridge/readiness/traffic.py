@@ -6,9 +6,9 @@ from collections import Counter
 from datetime import UTC, datetime
 
 from bridge.comparing import Bucket
-from bridge.observing import Topic
 from bridge.readiness.evidence import Evidence
 from bridge.readiness.report import Span, Traffic
+from bridge.steering.observing import Topic
 
 LONGEST_BY_HOUR = 3
 """Up to how many days are told by the hour."""

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 
-from bridge.intake import Desk
+from bridge.intake.desk import Desk
 from bridge.mapping import Profile
 from bridge.mapping.profiles import rebuild
 from bridge.organizations import Directory, Organization, Writer

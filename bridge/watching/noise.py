@@ -8,7 +8,7 @@ from typing import Protocol
 from bridge.comparing.paths import BEYOND
 from bridge.errors import BridgeError
 from bridge.journal import Observation
-from bridge.observing import Observatory, Topic
+from bridge.steering.observing import Observatory, Topic
 
 MOST_FIELDS = 5_000
 """How many fields of organizations are remembered: a hostile answer may name as many as it likes."""

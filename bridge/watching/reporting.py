@@ -11,8 +11,8 @@ from bridge.batch import Address
 from bridge.comparing import Comparison, Difference
 from bridge.journal import SAMPLES_KEPT, Sample
 from bridge.mapping.examples import name_operation
-from bridge.observing import Observatory, Topic
 from bridge.predicting import Prediction
+from bridge.steering.observing import Observatory, Topic
 from bridge.watching.exercise import Part
 from bridge.watching.paths import Paths
 

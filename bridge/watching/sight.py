@@ -10,7 +10,7 @@ from functools import cached_property
 from bridge.batch import Address
 from bridge.errors import CallerError
 from bridge.exchanges import Exchange
-from bridge.intake import Desk
+from bridge.intake.desk import Desk
 from bridge.legacy.body import Envelope, split
 from bridge.modes import Mode
 from bridge.placing import NOBODY, Placer, Spot

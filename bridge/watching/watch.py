@@ -16,14 +16,14 @@ from bridge.batch import Address, Verdict
 from bridge.comparing import Answer, Judge, compare_by_steps, learn_by_steps
 from bridge.errors import BridgeError
 from bridge.exchanges import Exchange
-from bridge.intake import Intake, fingerprint
+from bridge.intake.desk import Intake, fingerprint
 from bridge.journal import Change
 from bridge.modes import Mode, Switch
 from bridge.notes import Notes
-from bridge.observing import Observatory, Topic
 from bridge.placing import Placer
 from bridge.plan import Names
 from bridge.predicting import Prediction, predict, read_in
+from bridge.steering.observing import Observatory, Topic
 from bridge.watching.asking import Questions, Target
 from bridge.watching.exercise import Part
 from bridge.watching.memory import Answers, ShadowClaims

@@ -17,7 +17,7 @@ import msgspec
 import orjson
 
 from bridge.batch import Address, Row, Translation
-from bridge.intake import SLICE_ROWS, Desk, fingerprint
+from bridge.intake.desk import SLICE_ROWS, Desk, fingerprint
 from bridge.legacy import reader as legacy_reader
 from bridge.legacy.body import split
 from bridge.mapping.library import load_profiles

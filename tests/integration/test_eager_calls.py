@@ -14,7 +14,7 @@ from bridge.batch import CallState
 from bridge.errors import CannotTakeNow
 from bridge.journal import OpenBatch
 from bridge.journal.opening import open_books
-from bridge.work import EAGER_ROWS
+from bridge.workshop.work import EAGER_ROWS
 
 ORG_A = "3fa85f64-5717-4562-b3fc-2c963f66afa6"
 Invoice = Callable[..., dict[str, Any]]

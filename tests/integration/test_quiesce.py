@@ -347,7 +347,7 @@ async def test_a_batch_stopped_by_a_fault_of_the_program_is_taken_up_again(
     open_world: Any, invoice: Invoice, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """While its caller still waits: it rests for a while, and then comes to its end without a restart."""
-    monkeypatch.setattr("bridge.workshop.SECOND_CHANCE_SECONDS", 0.1)
+    monkeypatch.setattr("bridge.workshop.workshop.SECOND_CHANCE_SECONDS", 0.1)
     async with open_world() as world:
         judge = world.bridge.workshop._worker._submitter._judge
         decide, faults = judge.decide, [RuntimeError("a fault of the program")]

@@ -25,14 +25,20 @@ import pytest
 from structlog.testing import capture_logs
 
 from bridge.batch import LEGACY, Address, CallState, Operation, Reference, Verdict
-from bridge.calls import LiveCall, Outcomes
-from bridge.completing import Completer
-from bridge.delivery import Delivery
-from bridge.dispatch import Dispatch
+from bridge.calls.delivery import Delivery
+from bridge.calls.dispatch import Dispatch
+from bridge.calls.gates import Gates, GateTerms
+from bridge.calls.live import LiveCall, Outcomes
+from bridge.calls.reconcile import Finding, NeverArrived, Patience, Reconciler
+from bridge.calls.refusals import Refusals
+from bridge.calls.relay import Answer as HostAnswer
+from bridge.calls.relay import Replied, Sub
+from bridge.calls.submission import Submitter, Terms
+from bridge.calls.verdicts import Judge
+from bridge.claims.expecting import Expecting
+from bridge.claims.references import References, teach_through
 from bridge.errors import CannotTakeNow, ModernUnreachable
-from bridge.expecting import Expecting
-from bridge.gates import Gates, GateTerms
-from bridge.intake import Intake
+from bridge.intake.desk import Intake
 from bridge.journal import Attempt, BatchRecord, Change, Claim, News, Order, PendingInvoice, StoredBatch
 from bridge.journal.patient import PatientJournal
 from bridge.journal.sqlite import reading
@@ -47,18 +53,12 @@ from bridge.modern.lists import ModernInvoice
 from bridge.modern.results import ModernBatch
 from bridge.modern.tokens import Access
 from bridge.modern.waiting import Waiter
-from bridge.open_batches import Limits
 from bridge.plan import PlannedRow
-from bridge.reconcile import Finding, NeverArrived, Patience, Reconciler
-from bridge.references import References, teach_through
-from bridge.refusals import Refusals
-from bridge.relay import Answer as HostAnswer
-from bridge.relay import Replied, Sub
-from bridge.submission import Submitter, Terms
-from bridge.telling import Teller
-from bridge.verdicts import Judge
-from bridge.work import Worker, open_work
-from bridge.workshop import Workshop
+from bridge.workshop.completing import Completer
+from bridge.workshop.open_batches import Limits
+from bridge.workshop.telling import Teller
+from bridge.workshop.work import Worker, open_work
+from bridge.workshop.workshop import Workshop
 
 T = TypeVar("T")
 

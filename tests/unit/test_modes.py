@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge.modes import BUCKETS, Mode, Switch, place_in_line
-from bridge.switchboard import share_of
+from bridge.steering.switchboard import share_of
 
 ORG = "3fa85f64-5717-4562-b3fc-2c963f66afa6"
 organizations = st.text(min_size=1, max_size=40)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import pytest
 
-from bridge.intake import CreditorSeen, Intake
+from bridge.intake.desk import CreditorSeen, Intake
 from bridge.journal import BatchRecord, Change, CountUnknown, SeeCreditor
 from bridge.notes import NEW_MENTIONS, NOTED_SECONDS, Notes
 

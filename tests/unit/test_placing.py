@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from bridge.batch import Address
-from bridge.intake import Desk
+from bridge.intake.desk import Desk
 from bridge.legacy.body import split
 from bridge.mapping import load_profiles
 from bridge.modes import Mode, Switch, place_in_line

@@ -25,9 +25,9 @@ from bridge.errors import OperatorError
 from bridge.journal import Books
 from bridge.journal.opening import open_books
 from bridge.modes import Switch
-from bridge.observing import Topic
 from bridge.sandbox import Running, SandboxOptions, running
 from bridge.settings import Settings, load_settings
+from bridge.steering.observing import Topic
 
 T = TypeVar("T")
 

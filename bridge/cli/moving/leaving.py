@@ -9,9 +9,9 @@ from bridge.cli.moving.erp import PEOPLE, Shipment
 from bridge.cli.moving.ground import ORG, RULES, Ground
 from bridge.cli.moving.story import Story, quote
 from bridge.comparing import Bucket
-from bridge.observing import Topic
 from bridge.recording.files import read_recordings
 from bridge.recording.lines import write_line
+from bridge.steering.observing import Topic
 
 FIRST_DAY, SECOND_DAY = 20, 19
 """How many days ago they were."""

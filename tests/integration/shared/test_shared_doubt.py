@@ -15,9 +15,9 @@ import pytest
 from aiohttp import web
 
 from bridge.batch import LEGACY, Address, CallState
+from bridge.calls.keyring import Keyring
 from bridge.journal import PlaceOrder, Settlement
 from bridge.journal.opening import open_office
-from bridge.keyring import Keyring
 
 ROOT = Path(__file__).resolve().parents[3]
 ORG_A = "3fa85f64-5717-4562-b3fc-2c963f66afa6"
@@ -299,7 +299,7 @@ async def test_without_credentials_what_never_left_is_refused_after_a_while(
     host.script.append(answer(503, **AWAY))
     async with open_shared(more=STRANGER) as world:
         told = await post(world, mixed, of_b, sender="JWT", hold_seconds=0.3)
-    monkeypatch.setattr("bridge.crew.Keyring", partial(Keyring, wait_seconds=0.1))
+    monkeypatch.setattr("bridge.assembly.crew.Keyring", partial(Keyring, wait_seconds=0.1))
     async with open_shared(more=STRANGER) as world:
         await until_over(world, told.batch_id)
         final = await post(world, mixed, {}, sender="JWT")

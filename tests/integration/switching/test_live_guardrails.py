@@ -23,7 +23,7 @@ Invoice = Callable[..., dict[str, Any]]
 @pytest.fixture(autouse=True)
 def look_often(monkeypatch: pytest.MonkeyPatch) -> None:
     """Look at guardrails as often as a test needs it."""
-    monkeypatch.setattr("bridge.housekeeping.GUARD_EVERY_SECONDS", 0.05)
+    monkeypatch.setattr("bridge.workshop.housekeeping.GUARD_EVERY_SECONDS", 0.05)
 
 
 def current(bridge: Bridge, organization: str = ORG_A) -> Switch:

@@ -14,7 +14,7 @@ from bridge.cli import misgivings
 from bridge.journal import Change, Observation, Observe, SetSwitch
 from bridge.journal.opening import open_journal
 from bridge.modes import Mode, Switch
-from bridge.observing import Topic
+from bridge.steering.observing import Topic
 
 ORG = "3fa85f64-5717-4562-b3fc-2c963f66afa6"
 WORD = ("--actor", "Kari", "--reason", "ticket 12")

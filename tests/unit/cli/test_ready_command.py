@@ -16,7 +16,7 @@ from bridge.journal.opening import open_journal
 from bridge.mapping import load_profile
 from bridge.mapping.examples import list_parts, list_refusals
 from bridge.modes import Mode, Switch
-from bridge.observing import Topic
+from bridge.steering.observing import Topic
 
 Run = Callable[..., Any]
 ROOT = Path(__file__).resolve().parents[3]

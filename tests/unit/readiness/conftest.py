@@ -12,8 +12,8 @@ import pytest
 from bridge.comparing import Does, Kind, Rule, Rules
 from bridge.journal import Observation, Sample
 from bridge.modes import Mode, Switch
-from bridge.observing import Topic
 from bridge.readiness import Evidence, Part, Terms, Window
+from bridge.steering.observing import Topic
 
 ORG = "3fa85f64-5717-4562-b3fc-2c963f66afa6"
 ON = date(2026, 11, 20)

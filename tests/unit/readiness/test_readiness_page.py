@@ -19,8 +19,8 @@ from hypothesis import strategies as st
 from bridge.batch import Address
 from bridge.journal import Observation
 from bridge.modes import Mode, Switch
-from bridge.observing import Topic
 from bridge.readiness import Evidence, Terms, Window, assess, describe_report, render_page
+from bridge.steering.observing import Topic
 
 Make = Callable[..., Any]
 HOSTILE = """</script><img src=x onerror=alert(1)>"'><svg/onload=x>&lt;\x00\x1b[31m\u202e{{7*7}}"""

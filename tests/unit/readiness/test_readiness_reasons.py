@@ -11,8 +11,8 @@ import pytest
 
 from bridge.journal import OrganizationBooks, SeenCreditor, UnknownField
 from bridge.modes import Mode, Switch
-from bridge.observing import Topic
 from bridge.readiness import Evidence, Reason, Severity, Terms, assess
+from bridge.steering.observing import Topic
 
 See = Callable[..., Any]
 ON = date(2026, 11, 20)

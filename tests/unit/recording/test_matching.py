@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bridge.comparing import Answer, Comparison, Judge, Rules, compare
-from bridge.intake import Desk
+from bridge.intake.desk import Desk
 from bridge.legacy.body import split
 from bridge.mapping import load_profile
 from bridge.organizations import Directory

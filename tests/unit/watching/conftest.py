@@ -15,16 +15,16 @@ import pytest
 from bridge.comparing import Answer, Judge
 from bridge.errors import CannotTakeNow
 from bridge.exchanges import Exchange, Message
-from bridge.intake import Desk
+from bridge.intake.desk import Desk
 from bridge.journal import Change, Claim, KeepSamples, Observation, Observe, Sample
 from bridge.mapping import Profile, load_profiles
 from bridge.modes import Mode, Switch
-from bridge.observing import Observatory, Topic
 from bridge.organizations import Directory
 from bridge.origins import trace_origins
 from bridge.placing import Placer
 from bridge.senders import Sender, Senders
 from bridge.settings import Settings, load_settings
+from bridge.steering.observing import Observatory, Topic
 from bridge.watching import Desks, ShadowClaims, Terms, Trail, Watcher, attend
 
 ROOT = Path(__file__).parents[3]

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from bridge.batch import Address, Reference, Verdict
-from bridge.intake import Desk
+from bridge.intake.desk import Desk
 from bridge.legacy.body import split
 from bridge.predicting import predict
 from bridge.senders import Sender

@@ -14,7 +14,7 @@ from bridge.errors import CannotTakeNow
 from bridge.exchanges import Message
 from bridge.journal import Claim, Observation, Observe, Sample
 from bridge.modes import Mode
-from bridge.observing import MOST_SUBJECTS, Observatory, Topic
+from bridge.steering.observing import MOST_SUBJECTS, Observatory, Topic
 from bridge.watching.memory import ENTRY_BYTES, Answers, ShadowClaims
 from bridge.watching.noise import Noise
 from bridge.watching.paths import Paths
@@ -161,8 +161,8 @@ async def test_an_hour_knows_so_many_subjects_and_no_more(stage: Any) -> None:
 
 async def test_a_store_that_is_away_for_long_fills_no_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     """Counts are gathered up to a bound, whichever of them were taken back from failed writes."""
-    monkeypatch.setattr("bridge.observing.MOST_KINDS", 10)
-    monkeypatch.setattr("bridge.observing.MOST_SAMPLES", 10)
+    monkeypatch.setattr("bridge.steering.observing.MOST_KINDS", 10)
+    monkeypatch.setattr("bridge.steering.observing.MOST_SAMPLES", 10)
     now = [0.0]
 
     class Away:
