@@ -14,7 +14,7 @@ import socket
 import subprocess
 import tempfile
 import threading
-from collections.abc import Coroutine, Iterator
+from collections.abc import Coroutine, Generator, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -22,11 +22,25 @@ from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
 import pytest
+from coverage import Coverage
 from hypothesis import settings
 
 UNPRIVILEGED = ("postgres", "nobody")
 """PostgreSQL refuses to run as root; these are tried in turn."""
 START_SECONDS = 30.0
+MEMORY = Path("/dev/shm")
+"""Files in memory, where Linux has them."""
+MEMORY_BYTES = 4 << 30
+"""What must be free there for the servers of all workers."""
+EMPTY = (
+    """SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity
+       WHERE datname = current_database() AND pid <> pg_backend_pid()""",
+    "DROP SCHEMA IF EXISTS bridge CASCADE",
+    "DROP SCHEMA public CASCADE",
+    "CREATE SCHEMA public AUTHORIZATION pg_database_owner",
+    "GRANT USAGE ON SCHEMA public TO PUBLIC",
+)
+"""What makes a database as it was when it was new."""
 _names = itertools.count(1)
 
 # the gate draws alike on every machine and in every run, and no machine is too slow for it
@@ -35,49 +49,85 @@ settings.register_profile("explore", derandomize=False, max_examples=500, deadli
 settings.load_profile("gate")  # pytest loads what --hypothesis-profile names after this
 
 
+@pytest.hookimpl(trylast=True)  # Hypothesis marks its tests before
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Count no coverage of drawn examples: it takes as long as to run them, and what they reach others show by name."""
+    for item in items:
+        if item.get_closest_marker("hypothesis"):
+            item.add_marker("no_cover")
+
+
+@pytest.hookimpl(wrapper=True, trylast=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
+    """Count no coverage in a test marked `no_cover`: of the two counters of a worker, pytest-cov stops one only."""
+    stopped: list[Coverage] = []
+    while item.get_closest_marker("no_cover") and (counting := Coverage.current()):
+        counting.stop()
+        stopped.append(counting)
+    try:
+        return (yield)
+    finally:
+        for counting in reversed(stopped):
+            counting.start()
+
+
 class Databases:
-    """A server in which tests make databases of their own."""
+    """A server in which tests have databases of their own, one after the other."""
 
     def __init__(self, url: str) -> None:
         self.url = url
+        self._made: list[str] = []
+        self._idle: list[str] = []
 
     def create(self) -> str:
-        """Make an empty database; return its URL."""
+        """Return the URL of an empty database: a new one, or one that was released; that is ten times cheaper."""
+        if self._idle:
+            url = self._idle.pop()
+            # only now: what a test has started may outlive its database by a moment, but never the test
+            _execute(url, *EMPTY, f"ALTER DATABASE {_name(url)} RESET ALL")
+            return url
         name = f"bridge_test_{os.getpid()}_{next(_names)}"
-        self.execute(f"CREATE DATABASE {name}")
+        _execute(self.url, f"CREATE DATABASE {name}")
         parts = urlsplit(self.url)
-        return urlunsplit(parts._replace(path=f"/{name}"))
+        self._made.append(urlunsplit(parts._replace(path=f"/{name}")))
+        return self._made[-1]
 
-    def drop(self, url: str) -> None:
-        """Remove a database, whoever is still connected."""
-        self.execute(f"DROP DATABASE IF EXISTS {urlsplit(url).path[1:]} WITH (FORCE)")
+    def release(self, url: str) -> None:
+        """Leave a database to later tests, whoever is still connected."""
+        self._idle.append(url)
 
-    def execute(self, statement: str) -> None:
-        """Run one statement as the owner of the server."""
+    def drop(self) -> None:
+        """Remove all databases."""
+        for url in self._made:
+            _execute(self.url, f"DROP DATABASE IF EXISTS {_name(url)} WITH (FORCE)")
 
-        async def run() -> None:
-            connection = await asyncpg.connect(self.url)
-            try:
+
+def _name(url: str) -> str:
+    return urlsplit(url).path[1:]
+
+
+def _execute(url: str, *statements: str) -> None:
+    async def run() -> None:
+        connection = await asyncpg.connect(url, server_settings={"default_transaction_read_only": "off"})
+        try:
+            for statement in statements:
                 await connection.execute(statement)
-            finally:
-                await connection.close()
+        finally:
+            await connection.close()
 
-        run_aside(run())
+    run_aside(run())
 
 
 class Server(Databases):
     """A PostgreSQL started by the tests: own data, own socket, every commit synced as in production."""
 
     def __init__(self) -> None:
-        self.folder = Path(tempfile.mkdtemp(prefix="bridge-postgres-"))
+        self.folder = Path(tempfile.mkdtemp(prefix="bridge-postgres-", dir=_memory()))
         self.port = _free_port()
         self._as_user = _drop_privileges(self.folder)
         self._run("initdb", "--username=postgres", "--auth=trust", "--encoding=UTF8", "--locale=C", "--no-sync")
         self.start()
         super().__init__(f"postgresql://postgres@/postgres?host={self.folder}&port={self.port}")
-
-    def drop(self, url: str) -> None:
-        """Leave it: it goes with the server, and dropping one by one would cost a checkpoint each."""
 
     def start(self) -> None:
         """Start the server, and wait until it takes connections."""
@@ -122,6 +172,14 @@ class Server(Databases):
         # its children keep what they inherit: a pipe would never end
         with open(self.folder / f"{program}.out", "ab") as output:  # noqa: PTH123 - a folder of ours
             subprocess.run(command, check=True, stdout=output, stderr=output, stdin=subprocess.DEVNULL, cwd="/")
+
+
+def _memory() -> Path | None:
+    """Return a folder in memory, if there is room: to make a database's files on a disk costs five times the work."""
+    with suppress(OSError):
+        if os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free >= MEMORY_BYTES:
+            return MEMORY
+    return None
 
 
 def _find_binaries() -> Path:
@@ -175,7 +233,9 @@ def run_aside(work: Coroutine[Any, Any, None]) -> None:
 def databases() -> Iterator[Databases]:
     """The server that tests share; with xdist each worker has its own unless BRIDGE_TEST_POSTGRES names one."""
     if url := os.environ.get("BRIDGE_TEST_POSTGRES"):
-        yield Databases(url)
+        given = Databases(url)
+        yield given
+        given.drop()
         return
     server = Server()
     yield server
@@ -187,7 +247,7 @@ def postgres_url(databases: Databases) -> Iterator[str]:
     """The URL of an empty database."""
     url = databases.create()
     yield url
-    databases.drop(url)
+    databases.release(url)
 
 
 @pytest.fixture

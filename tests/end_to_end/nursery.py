@@ -1,7 +1,8 @@
 """Bridge processes that begin where all of them begin alike: forked from one that has loaded the code already.
 
 To load it costs two thirds of a second of CPU, a few hundred times over. Such a process is as real as any other: its
-own memory, sockets and signals. Those that operators start are tested as they are (`test_starting`, `test_commands`).
+own memory, sockets and signals. Those that operators start are tested as they are (`test_commands`,
+`test_starting` but for its faulty files).
 """
 
 from __future__ import annotations

@@ -35,9 +35,9 @@ FAULTS = {
 }
 
 
-async def _refused(launch: Callable[..., Any], config: Path) -> str:
+async def _refused(launch: Callable[..., Any], config: Path, *, forked: bool = False) -> str:
     """Start a bridge that must refuse to; return what it says."""
-    bridge = launch("serve", "--config", str(config))
+    bridge = launch("serve", "--config", str(config), forked=forked)
     assert await asyncio.to_thread(bridge.wait, 30) == 1
     assert "Traceback" not in bridge.said
     said: str = bridge.said
@@ -53,7 +53,7 @@ async def test_a_faulty_configuration_stops_the_start(
     text = config.read_text()
     assert found in text
     config.write_text(text.replace(found, put, 1))
-    said = await _refused(launch, config)
+    said = await _refused(launch, config, forked=True)
     assert named in said
     if named != "elsewhere":
         assert "bridge.toml" in said

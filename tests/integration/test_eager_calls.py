@@ -133,22 +133,22 @@ async def test_a_caller_that_is_cut_off_gives_its_slot_back(
 
 
 async def test_a_batch_stopped_before_its_first_step_gives_its_slot_back(
-    narrow: Any, invoice: Invoice, monkeypatch: pytest.MonkeyPatch, wait_until: Any
+    open_world: Any, invoice: Invoice, monkeypatch: pytest.MonkeyPatch, wait_until: Any
 ) -> None:
     """A task that is cancelled before it began runs none of its own clean-up."""
-    workshop = narrow.bridge.workshop
-    spawn = workshop._spawn
+    async with open_world(concurrency_per_organization=1, hold_seconds=0.2) as world:
+        workshop = world.bridge.workshop
+        spawn = workshop._spawn
 
-    def spawn_and_cancel(name: str, *given: Any) -> None:
-        spawn(name, *given)
-        workshop._tasks[name].cancel()
+        def spawn_and_cancel(name: str, *given: Any) -> None:
+            spawn(name, *given)
+            workshop._tasks[name].cancel()
 
-    monkeypatch.setattr(workshop, "_spawn", spawn_and_cancel)
-    with contextlib.suppress(TimeoutError):
-        await asyncio.wait_for(narrow.post({"invoice": [invoice("1")]}), 0.2)
-    await wait_until(lambda: not workshop._tasks)
-    assert await free_slots(narrow) == 1
-    assert narrow.writes("invoices") == []
+        monkeypatch.setattr(workshop, "_spawn", spawn_and_cancel)
+        await world.post({"invoice": [invoice("1")]})
+        await wait_until(lambda: not workshop._tasks)
+        assert await free_slots(world) == 1
+        assert world.writes("invoices") == []
 
 
 async def test_a_stop_while_a_batch_is_journalled_sends_nothing(

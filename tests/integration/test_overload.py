@@ -53,6 +53,7 @@ async def test_no_more_batches_are_open_than_configured(open_world: Any, invoice
                 await asyncio.sleep(0.01)
 
 
+@pytest.mark.no_cover  # to count so many steps takes longer than to take them
 async def test_batches_that_come_all_at_once_are_bounded_as_well(open_world: Any, invoice: Invoice) -> None:
     """They are read side by side; only so many are taken in the end."""
     async with open_world(max_open_batches=3, hold_seconds=0.05) as world:

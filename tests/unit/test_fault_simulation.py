@@ -622,6 +622,7 @@ def simulate(seed: int, batches: int, **settings: Any) -> tuple[Judgement, Count
 SIZES = [pytest.param(300), pytest.param(5_000, marks=[pytest.mark.chaos, pytest.mark.timeout(900)])]
 
 
+@pytest.mark.no_cover  # to count so many steps takes longer than to take them
 @pytest.mark.parametrize("batches", SIZES)
 @pytest.mark.parametrize("lists_by_key", [True, False], ids=["by key", "without keys"])
 def test_the_rule_loses_nothing_and_doubles_nothing(batches: int, lists_by_key: bool) -> None:
@@ -636,6 +637,7 @@ def test_the_rule_loses_nothing_and_doubles_nothing(batches: int, lists_by_key: 
     assert min(happened[f"host {what}"] for what in ("busy", "silent", "slow", "down")) > 0
 
 
+@pytest.mark.no_cover  # to count so many steps takes longer than to take them
 @pytest.mark.parametrize(
     "settings",
     [{"reconciler": BlindReconciler}, {"settle_seconds": 0.5}, {"delivery": BlindDelivery, "deadliness": 0.02}],

@@ -83,6 +83,7 @@ async def flip(url: str) -> None:
         await office.close()
 
 
+@pytest.mark.no_cover  # to count so many steps takes longer than to take them
 async def test_nobody_notices_that_modes_are_flipped(open_world: Any, host: Host, invoice: Invoice) -> None:
     """At 50 requests a second none fails, every row is answered and taken once, and only that organization moves."""
     cutover = f'[legacy]\nbase_url = "{host.url}"\n[cutover]\nfirst_mode = "modern"\n'

@@ -168,6 +168,7 @@ def test_a_file_that_is_not_there_is_told(tmp_path: Path) -> None:
         check(ClaimFile(tmp_path / "none.csv", "utf-8", OWNERS))
 
 
+@pytest.mark.no_cover  # to count so many steps takes longer than to take them
 def test_a_long_file_takes_no_more_memory_than_a_short_one(write: Write) -> None:
     """Rows are read one by one."""
     file = write(HEADER + b"L1;1;\n" * 100_000)

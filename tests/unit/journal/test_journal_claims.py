@@ -380,4 +380,4 @@ def test_a_server_decides_as_the_rules_do(databases: Any) -> None:
         asyncio.run(run(writes))
 
     decide()
-    databases.drop(url)
+    databases.release(url)

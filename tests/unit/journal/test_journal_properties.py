@@ -240,7 +240,7 @@ class LifeOnPostgres(Life):
         return await open_postgres_journal(self.url)
 
     def dispose(self) -> None:
-        self.databases.drop(self.url)
+        self.databases.release(self.url)
 
 
 TestLife = Life.TestCase

@@ -206,6 +206,7 @@ def gate(shapes: dict[str, Shape], rows: dict[str, Any], leaves: Any) -> Gate:
     return run
 
 
+@pytest.mark.no_cover  # to count so many steps takes longer than to take them
 def test_no_mutant_passes_the_fast_lane_that_the_schema_reads_otherwise(gate: Gate) -> None:
     """Of tens of thousands of mutated rows the fast lane takes some, and each of them exactly as the schema does."""
     results = [gate(name) for name in OBJECTNAMES]
@@ -221,6 +222,7 @@ def test_the_gate_finds_a_check_that_is_switched_off(kind: FieldType, gate: Gate
     assert any(gate("payment")[2])
 
 
+@pytest.mark.no_cover  # to count so many steps takes longer than to take them
 def test_the_gate_finds_a_date_that_is_not_checked(gate: Gate, monkeypatch: Any) -> None:
     """Dates stand deep inside an invoice; the gate reaches them."""
     monkeypatch.setitem(fast._CHECKS, FieldType.DATE, "")

@@ -241,6 +241,7 @@ async def test_a_list_that_lags_is_asked_again(start: Any, vendor: Vendor, time:
     assert finished(tasks) == 30
 
 
+@pytest.mark.no_cover  # to count so many steps takes longer than to take them
 async def test_a_list_without_our_batches_is_left_alone(start: Any, vendor: Vendor, time: Any) -> None:
     """One that never shows them is asked ever more seldom; polls of their own find the ends."""
     vendor.hidden = lambda _: True
@@ -250,6 +251,7 @@ async def test_a_list_without_our_batches_is_left_alone(start: Any, vendor: Vend
     assert len(vendor.list_times) < 20
 
 
+@pytest.mark.no_cover  # to count so many steps takes longer than to take them
 @pytest.mark.parametrize(
     ("failure", "most_looks"),
     [
@@ -412,6 +414,7 @@ async def test_everybody_who_waits_for_a_batch_gets_it(start: Any, waiter: Waite
     assert finished(tasks) == 21
 
 
+@pytest.mark.no_cover  # to count so many steps takes longer than to take them
 @pytest.mark.parametrize(("batches", "seconds"), [(400, 60), pytest.param(2000, 250, marks=pytest.mark.chaos)])
 async def test_polls_are_bounded_without_a_list(
     start: Any, vendor: Vendor, time: Any, access: Access, batches: int, seconds: int
@@ -433,6 +436,7 @@ async def test_polls_are_bounded_with_a_list(start: Any, vendor: Vendor, time: A
     assert requests <= POLLS_AFTER_A_LULL + 10 * POLLS_PER_SECOND + 2 * MOST_PAGES
 
 
+@pytest.mark.no_cover  # to count so many steps takes longer than to take them
 async def test_the_young_go_first_where_polls_are_scarce(start: Any, vendor: Vendor, time: Any) -> None:
     """Old batches that queue up for their polls, for half a minute and more, do not starve a new one."""
     vendor.list_failure = ModernRefused(status=404)
@@ -443,6 +447,7 @@ async def test_the_young_go_first_where_polls_are_scarce(start: Any, vendor: Ven
     assert finished([young]) == 1
 
 
+@pytest.mark.no_cover  # to count so many steps takes longer than to take them
 async def test_the_young_do_not_starve_the_old(start: Any, vendor: Vendor, time: Any) -> None:
     """With ever more new batches than polls are allowed, old ones still get their turns."""
     vendor.list_failure = ModernRefused(status=404)
@@ -463,6 +468,7 @@ async def test_old_batches_are_taken_up_by_the_list(start: Any, vendor: Vendor, 
     assert vendor.polls[access.organization] < 100
 
 
+@pytest.mark.no_cover  # to count so many steps takes longer than to take them
 async def test_results_are_read_a_few_at_a_time(start: Any, vendor: Vendor, time: Any) -> None:
     """When a thousand batches finish together, the vendor is not asked for a thousand results at once."""
     tasks = start(1000, time.now + 100, age_seconds=100.0)
@@ -494,6 +500,7 @@ async def test_without_a_list_every_batch_is_polled(vendor: Vendor, time: Any, a
     assert finished(tasks) == 20
 
 
+@pytest.mark.no_cover  # to count so many steps takes longer than to take them
 async def test_organizations_do_not_share_lists_or_allowances(start: Any, vendor: Vendor, time: Any) -> None:
     """One organization's trouble costs another nothing."""
     troubled, well = Access("troubled", "id", "secret"), Access("well", "id", "secret")
