@@ -18,6 +18,8 @@ from bridge.middleware import explain_failure, refusal
 
 log = get_log()
 
+LINE_BYTES = 32 * 1024
+"""How long the first line or a header may be: a ticket for Negotiate takes up to 16 kB, twice what aiohttp allows."""
 ROUTE = "malformed"
 """What a request is counted as that never reached a route."""
 BROKEN = "the request is not proper HTTP: correct its first line, its headers or its chunks"
@@ -46,7 +48,14 @@ class _Server(web.Server):
 
     def __init__(self, original: web.Server, metrics: Metrics) -> None:
         # bodies are inflated by `legacy.body`, which bounds them; callers that hang up change nothing
-        super().__init__(self._handle, request_factory=original.request_factory, access_log=None, auto_decompress=False)
+        super().__init__(
+            self._handle,
+            request_factory=original.request_factory,
+            access_log=None,
+            auto_decompress=False,
+            max_line_size=LINE_BYTES,
+            max_field_size=LINE_BYTES,
+        )
         self._application = original.request_handler
         self.metrics = metrics
 

@@ -29,6 +29,8 @@ log = get_log()
 
 GATHER_SECONDS = 0.005
 """How long batches that have left are gathered before they are recognized: by then most are answered, and proven so."""
+TURN_SHARE = 4
+"""A quarter of those that wait is recognized in each turn of the loop: many may leave in one, and must not pile up."""
 SMALL_BYTES = 64 * 1024
 SECURE_SECONDS = 1.0
 """How long a caller waits for its note where the legacy host has not said what became of its batch."""
@@ -138,17 +140,20 @@ class Beside:
     async def _read(self) -> None:
         await asyncio.sleep(GATHER_SECONDS)
         while self._unread:
-            passing = self._unread.popleft()
-            try:
-                identity = await self._recognize(passing)
-                needs_proof = bool(identity) and not passing.is_taken
-                passing.recognize(identity, proven=needs_proof and await self._has_proof(passing))
-            except Exception:
-                log.exception(Event.UNEXPECTED, sender=passing.sender.id)
-            finally:
-                self.settle(passing)
+            for _ in range(1 + len(self._unread) // TURN_SHARE):
+                await self._read_one(self._unread.popleft())
             await asyncio.sleep(0)
         self._reader = None
+
+    async def _read_one(self, passing: _Passing) -> None:
+        try:
+            identity = await self._recognize(passing)
+            needs_proof = bool(identity) and not passing.is_taken
+            passing.recognize(identity, proven=needs_proof and await self._has_proof(passing))
+        except Exception:
+            log.exception(Event.UNEXPECTED, sender=passing.sender.id)
+        finally:
+            self.settle(passing)
 
     def settle(self, passing: _Passing) -> None:
         """Let nobody wait for a batch any more: what can be known of it is known."""

@@ -5,8 +5,8 @@ stay with it (RFC 9110, section 7.6.1); all others pass as they are, the caller'
 is the legacy host's decision.
 """
 
-from bridge.passthrough.exchange import Line, open_line
 from bridge.passthrough.host import PassThrough
+from bridge.passthrough.line import Line, open_line
 from bridge.passthrough.tap import Tap
 
 __all__ = ["Line", "PassThrough", "Tap", "open_line"]

@@ -8,29 +8,23 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Protocol
+from typing import Protocol, cast
 
 import aiohttp
 from aiohttp import hdrs
-from aiohttp.client_proto import ResponseHandler
 from aiohttp.connector import Connection
 from aiohttp.http import RawResponseMessage, StreamWriter
-from yarl import URL
 
 from bridge.passthrough.heads import Head
-from bridge.settings import LegacySettings
+from bridge.passthrough.line import Line, Reader
 
-CHUNK_BYTES = 256 * 1024
-CONNECT_SECONDS = 10.0
-KEPT_SECONDS = 60.0
-"""How long a connection is kept that nobody uses."""
 READING = frozenset({hdrs.METH_GET, hdrs.METH_HEAD, hdrs.METH_OPTIONS})
 """Methods that may be repeated when a connection breaks before anything was answered."""
 BODILESS = frozenset({HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED})
 HUNG_UP = "the connection to the legacy host is closed already"
+STUCK = "the legacy host takes no more of the request"
 
 
 class RequestBody(Protocol):
@@ -58,52 +52,6 @@ class Reply:
     has_body: bool
 
 
-class Line:
-    """The line to the legacy host: connections that are used again, one exchange each at a time."""
-
-    def __init__(self, connector: aiohttp.TCPConnector, address: URL, *, silence_seconds: float) -> None:
-        """`silence_seconds`: how long the host may say nothing once it has got a request."""
-        self.host = address.host_port_subcomponent or ""
-        self.path = address.raw_path.rstrip("/")
-        """What comes before the path of every request."""
-        self._connector = connector
-        self._silence_seconds = silence_seconds
-        self._timeout = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS)
-        self._where = aiohttp.ClientRequest(hdrs.METH_GET, address, loop=asyncio.get_running_loop())
-
-    def exchange(self, method: str, head: Head, body: RequestBody | None = None) -> Exchange:
-        """Return an exchange: a context that yields the reply."""
-        return Exchange(self, method, head, body)
-
-    async def connect(self) -> Connection:
-        """Return a connection for one exchange; raises ClientConnectorError, or ConnectionTimeoutError."""
-        try:
-            return await self._connector.connect(self._where, [], self._timeout)
-        except TimeoutError as failure:
-            raise aiohttp.ConnectionTimeoutError from failure
-
-    def expect(self, protocol: ResponseHandler, *, bodiless: bool) -> None:
-        """Have the next bytes of a connection read as one answer, to the byte."""
-        protocol.set_response_params(
-            skip_payload=bodiless,
-            read_until_eof=True,
-            auto_decompress=False,
-            read_timeout=self._silence_seconds,
-            read_bufsize=CHUNK_BYTES,
-        )
-
-
-@asynccontextmanager
-async def open_line(settings: LegacySettings) -> AsyncIterator[Line | None]:
-    """Open the line to the legacy host, where there is one, and close it afterwards."""
-    if settings.base_url is None:
-        yield None
-        return
-    connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=KEPT_SECONDS)
-    async with connector:
-        yield Line(connector, URL(settings.base_url), silence_seconds=settings.request_timeout_seconds)
-
-
 class Exchange:
     """A request and its answer: at the end of the context the connection is free for the next, or closed.
 
@@ -111,13 +59,14 @@ class Exchange:
     ClientError, ConnectionError or HttpProcessingError when nobody knows what the host has done.
     """
 
-    def __init__(self, line: Line, method: str, head: Head, body: RequestBody | None) -> None:
+    def __init__(self, line: Line, method: str, head: Head, body: RequestBody | None = None) -> None:
         self._line = line
         self._method = method
         self._head = head
         self._body = body
         self._connection: Connection | None = None
         self._upload: asyncio.Task[None] | None = None
+        self._is_answered = False
 
     async def __aenter__(self) -> Reply:
         try:
@@ -134,16 +83,15 @@ class Exchange:
     async def _begin(self) -> Reply:
         self._connection = connection = await self._line.connect()
         try:
-            protocol = connection.protocol
-            assert protocol is not None  # noqa: S101 - it has one until it is released
-            self._line.expect(protocol, bodiless=self._method == hdrs.METH_HEAD)
-            self._send(protocol, connection.transport)
-            return await self._hear(protocol)
+            reader = cast("Reader", connection.protocol)
+            self._line.expect(reader, bodiless=self._method == hdrs.METH_HEAD)
+            self._send(reader, connection.transport)
+            return await self._hear(reader)
         except BaseException:
             await self._end(reusable=False)
             raise
 
-    def _send(self, protocol: ResponseHandler, transport: asyncio.Transport | None) -> None:
+    def _send(self, reader: Reader, transport: asyncio.Transport | None) -> None:
         """Have the request leave: in one go if it is at hand, else as its body comes in."""
         if transport is None or transport.is_closing():
             raise aiohttp.ClientConnectionResetError(HUNG_UP)
@@ -151,46 +99,62 @@ class Exchange:
         whole = None if body is None or self._head.chunked else body.take_whole()
         if body is not None and whole is None:
             transport.write(self._head.text)
-            self._upload = asyncio.create_task(self._send_pieces(protocol, body))
+            self._upload = asyncio.create_task(self._send_pieces(reader, body))
             return
         transport.write(self._head.text + (whole or b""))
         if body is not None:
             body.leave()
-        protocol.start_timeout()
+        reader.start_timeout()
 
-    async def _send_pieces(self, protocol: ResponseHandler, body: RequestBody) -> None:
+    async def _send_pieces(self, reader: Reader, body: RequestBody) -> None:
         """Write a body as fast as it comes and the host takes it; a failure reaches whoever waits for the answer."""
-        writer = StreamWriter(protocol, asyncio.get_running_loop())
+        writer = StreamWriter(reader, asyncio.get_running_loop())
         if self._head.chunked:
             writer.enable_chunking()
         try:
             async for piece in body.pieces():
-                await writer.write(piece)
-            await writer.write_eof()
+                await writer.write(piece, drain=False)
+                if reader.writing_paused:
+                    async with asyncio.timeout(self._line.silence_seconds):
+                        await writer.drain()
+            async with asyncio.timeout(self._line.silence_seconds):
+                await writer.write_eof()
+        except TimeoutError as failure:
+            reader.set_exception(aiohttp.SocketTimeoutError(STUCK), failure)
         except Exception as failure:  # noqa: BLE001 - whatever it is, whoever waits for the answer must hear of it
             broken = aiohttp.ClientConnectionError("the request could not be sent to its end")
-            protocol.set_exception(broken, failure)
+            reader.set_exception(broken, failure)
         else:
-            protocol.start_timeout()
+            if not self._is_answered:  # else it would run on while the connection is idle, or another's
+                reader.start_timeout()
         finally:
             body.leave()
 
-    async def _hear(self, protocol: ResponseHandler) -> Reply:
+    async def _hear(self, reader: Reader) -> Reply:
         while True:
-            message, content = await protocol.read()
+            message, content = await reader.read()
             if message.code >= HTTPStatus.OK:  # what comes before says that the answer will come
                 has_body = self._method != hdrs.METH_HEAD and message.code not in BODILESS
+                self._is_answered = True
                 return Reply(message, content, has_body)
+            if self._has_sent() and not len(reader):  # the parser stops the clock at a message without a body
+                reader.start_timeout()
 
     async def _end(self, *, reusable: bool) -> None:
         """Let go of the connection; a body that was not waited for goes no further."""
         connection, upload = self._connection, self._upload
         assert connection is not None  # noqa: S101 - a context that was entered has one
-        has_sent = upload is None or upload.done()
-        if reusable and has_sent:
+        transport = connection.transport
+        if reusable and self._has_sent() and (transport is None or not transport.get_write_buffer_size()):
+            cast("Reader", connection.protocol).rests = True
             connection.release()
         else:
+            if transport is not None:
+                transport.abort()  # closed in good order it stays open for as long as the host takes nothing
             connection.close()
-        if upload is not None and not has_sent:
+        if upload is not None and not upload.done():
             upload.cancel()
             await asyncio.wait([upload])
+
+    def _has_sent(self) -> bool:
+        return self._upload is None or self._upload.done()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import socket
+import struct
 from collections.abc import Mapping
 from http import HTTPStatus
 from urllib.parse import unquote
@@ -13,8 +15,9 @@ from aiohttp.http_exceptions import HttpProcessingError
 
 from bridge.errors import CannotTakeNow, NoAnswer, NotSetUp, UnreadableQuestion
 from bridge.logs import Event, get_log
-from bridge.passthrough.exchange import Line
+from bridge.passthrough.exchange import Exchange
 from bridge.passthrough.heads import OURS, write_request_head
+from bridge.passthrough.line import Line
 from bridge.passthrough.messages import Answer, Body, hand_back
 from bridge.passthrough.tap import Tap
 
@@ -26,6 +29,10 @@ CALLER_GONE = 499
 """What an exchange is counted as whose caller went away."""
 LOOK_SECONDS = 0.5
 """How often to look whether callers are still there while the legacy host is silent."""
+AT_ONCE = struct.pack("ii", 1, 0)
+"""For SO_LINGER: wait no second for what has not left yet."""
+OF_A_BODY = frozenset({b"accept-encoding", b"content-length"})
+"""Headers of a caller's question that are not for one of ours: its body does not come with it, its answer is read."""
 STOPPING = "the bridge is stopping: send the same request again in a minute"
 NO_HOST = (
     "this call needs the legacy host, which the modern system has no counterpart for: have the operator of the bridge "
@@ -93,9 +100,9 @@ class PassThrough:
         query = [(name, value) for name, value in request.query.items() if name.lower() not in changes]
         changed = request.rel_url.with_query([*query, *((name, value) for name, value in changes.items() if value)])
         target = line.path + changed.raw_path_qs
-        head = write_request_head(request, target, line.host, own=OURS | {b"accept-encoding"}, has_body=False)
+        head = write_request_head(request, target, line.host, own=OURS | OF_A_BODY, has_body=False)
         try:
-            async with line.exchange(hdrs.METH_GET, head) as reply:
+            async with Exchange(line, hdrs.METH_GET, head) as reply:
                 message = reply.message
                 if message.code != HTTPStatus.OK or hdrs.CONTENT_ENCODING in message.headers:
                     log.warning(Event.LEGACY_HOST_FAILED, status=message.code)
@@ -136,10 +143,10 @@ class PassThrough:
         self, line: Line, request: web.Request, tap: Tap | None, body: bytes | None
     ) -> web.StreamResponse:
         has_body = request.body_exists
-        head = write_request_head(request, line.path + request.rel_url.raw_path_qs, line.host, has_body=has_body)
+        head = write_request_head(request, line.path + _find_target(request), line.host, has_body=has_body)
         answer: Answer | None = None
         try:
-            async with line.exchange(request.method, head, Body(request, body, tap) if has_body else None) as reply:
+            async with Exchange(line, request.method, head, Body(request, body, tap) if has_body else None) as reply:
                 answer = Answer(request, reply)
                 await hand_back(request, reply, answer, tap)
                 return answer
@@ -160,6 +167,12 @@ def _is_crooked(path: str) -> bool:
     return ".." in unquote(path).replace("\\", "/").split("/")
 
 
+def _find_target(request: web.Request) -> str:
+    """Return what a request asks for, as its caller wrote it; but where it named a host, or a part of a page."""
+    raw = request.raw_path
+    return raw if raw.startswith("/") and "#" not in raw else request.rel_url.raw_path_qs
+
+
 def _is_gone(request: web.Request) -> bool:
     return request.transport is None or request.transport.is_closing()
 
@@ -171,6 +184,13 @@ def _give_up(request: web.Request, answer: Answer | None, status: int, message: 
     log.warning(Event.LEGACY_HOST_FAILED, status=status)
     if answer is None or not answer.prepared:
         raise NoAnswer(message, status=status)
-    if request.transport is not None:
-        request.transport.abort()
+    _break_off(request)
     return answer
+
+
+def _break_off(request: web.Request) -> None:
+    """Reset a caller's connection: one that is closed in good order is the end of an answer without a length."""
+    if request.transport is not None:
+        if (at := request.transport.get_extra_info("socket")) is not None:
+            at.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, AT_ONCE)
+        request.transport.abort()

@@ -7,8 +7,9 @@ from collections.abc import AsyncIterator
 from aiohttp import web
 from aiohttp.abc import AbstractStreamWriter
 
-from bridge.passthrough.exchange import CHUNK_BYTES, Reply
+from bridge.passthrough.exchange import Reply
 from bridge.passthrough.heads import write_answer_head
+from bridge.passthrough.line import CHUNK_BYTES
 from bridge.passthrough.tap import Tap
 
 
@@ -19,6 +20,8 @@ class Body:
         self._stream = request.content
         self._body = body
         self._tap = tap
+        self._is_taken = False
+        """Whether the last byte of a body that was at hand is on its way."""
 
     def take_whole(self) -> bytes | None:
         """Return all of it if it is at hand and small; None: it has to be waited for."""
@@ -31,6 +34,7 @@ class Body:
         if len(whole) > CHUNK_BYTES:
             self._body = whole
             return None
+        self._is_taken = True
         if self._tap is not None:
             self._tap.see_request(whole)
         return whole
@@ -44,12 +48,13 @@ class Body:
 
     def leave(self) -> None:
         """Hear that what was taken of it has left, or may have: once it came to its end, the host may have it all."""
-        if self._tap is not None and self._stream.at_eof():
+        if self._tap is not None and (self._is_taken or (not self._body and self._stream.at_eof())):
             self._tap.end_request()
 
     async def _pieces(self) -> AsyncIterator[bytes]:
         if self._body is not None:
             for start in range(0, len(self._body), CHUNK_BYTES):
+                self._is_taken = start + CHUNK_BYTES >= len(self._body)
                 yield self._body[start : start + CHUNK_BYTES]
         else:
             async for piece in self._stream.iter_any():

@@ -57,9 +57,9 @@ class Tap:
 
     def end_request(self) -> None:
         """Hear that the whole request has left."""
-        if not self.has_sent:
-            self.has_sent = True
-            self._sent()
+        self.has_sent = True
+        sent, self._sent = self._sent, _do_nothing  # once; and whoever listens holds this: no circle for the collector
+        sent()
 
     def end_reply(self, status: int, headers: Mapping[str, str]) -> None:
         """Hear that the whole answer has reached the caller."""
@@ -76,3 +76,7 @@ class Tap:
             side.append(piece)
         else:
             self.let_go()
+
+
+def _do_nothing() -> None:
+    pass

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -165,6 +165,45 @@ class Crossed:
         """Return the unique ids of the invoices that the modern system has got, organization A's first."""
         found = [self.world.accepted("invoices", organization) for organization in (ORG_A, ORG_B)]
         return [unique_id for tally in found for unique_id in tally.elements()]
+
+
+Serve = Callable[[int, asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+
+
+class SocketHost:
+    """A legacy host whose connections are served by their number, from 1: byte by byte, for better or worse."""
+
+    def __init__(self, serve: Serve) -> None:
+        self.url = ""
+        self.connections = 0
+        self._serve = serve
+        self._tasks: set[asyncio.Task[Any]] = set()
+
+    async def accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connections += 1
+        task = asyncio.current_task()
+        assert task is not None
+        self._tasks.add(task)
+        with suppress(asyncio.IncompleteReadError, ConnectionError):
+            await self._serve(self.connections, reader, writer)
+        writer.close()
+
+    @asynccontextmanager
+    async def listen(self) -> AsyncIterator[SocketHost]:
+        """Listen meanwhile."""
+        server = await asyncio.start_server(self.accept, "127.0.0.1", 0)
+        self.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        try:
+            yield self
+        finally:
+            server.close()
+            await asyncio.wait_for(asyncio.gather(*self._tasks), 10)  # the bridge is closed: so are its connections
+
+
+@pytest.fixture
+def socket_host() -> Callable[[Serve], AbstractAsyncContextManager[SocketHost]]:
+    """Have a legacy host listen that serves its connections with a function."""
+    return lambda serve: SocketHost(serve).listen()
 
 
 OpenCrossing = Callable[..., AbstractAsyncContextManager[Crossed]]

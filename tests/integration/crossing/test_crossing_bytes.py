@@ -47,7 +47,9 @@ REQUESTS = {
     "latin-1": counted('{"batchid":"ø"}'.encode("latin-1"), b"Content-Type: application/json; charset=iso-8859-1"),
     "http/1.0": counted(BODY, line=b"POST /webapi/api/Batch?senderid=ERP-1 HTTP/1.0\r\nHost: erp\r\n"),
     "other spelling": counted(BODY, line=POST.replace(b"/webapi/api/Batch?senderid", b"/WebAPI/api/batch/?SenderId")),
+    "an empty query": counted(BODY, line=POST.replace(b"/Batch?senderid=ERP-1&x=%20y", b"/Attachment/a%2Fb?")),
     "wrong credentials": counted(BODY, b"Authorization: Basic bm9ib2R5OmtuaXZlcw=="),
+    "a long ticket": counted(BODY, b"Authorization: Negotiate " + b"YII" * 5_000),
     "large": counted(b"[" + b"1," * 3_000_000 + b"1]"),
     "a read": b"GET /webapi/api/Batch?SENDERID=ERP-1&lastsettlementid=4711 HTTP/1.1\r\nHost: erp\r\n"
     b"Authorization: Basic eA==\r\nConnection: close\r\n\r\n",
@@ -63,6 +65,8 @@ ANSWERS = {
     "unauthorized": answer(b"no", b'WWW-Authenticate: Basic realm="x"', status=b"401 Unauthorized"),
     "no content": b"HTTP/1.1 204 No Content\r\nX-A: 1\r\nConnection: close\r\n\r\n",
     "large": answer(b"x" * 5_000_000),
+    "long header": answer(ANSWER, b"WWW-Authenticate: Negotiate " + b"x" * 30_000),
+    "many headers": answer(ANSWER, *(b"X-%d: 1" % number for number in range(400))),
 }  # fmt: skip
 
 
