@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 from collections.abc import Sequence
 
@@ -15,6 +16,7 @@ INTERRUPTED = 130
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code; without `arguments`, that of the process's own command line."""
+    _spell_what_cannot_be_shown()
     try:
         app(args=None if arguments is None else list(arguments), prog_name="bridge")
     except SystemExit as ended:
@@ -25,6 +27,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return INTERRUPTED
     return 0
+
+
+def _spell_what_cannot_be_shown() -> None:
+    """Have signs that the terminal's character set lacks written as escapes: no report breaks off at an arrow."""
+    if isinstance(sys.stdout, io.TextIOWrapper):  # in tests it may be anything
+        sys.stdout.reconfigure(errors="backslashreplace")
 
 
 def _code(ended: SystemExit) -> int:

@@ -71,7 +71,7 @@ class NotAuthenticated(CallerError):
 
 
 class ForLegacyHost(CallerError):
-    """This is a catch-up batch for the legacy host: the modern system has what is in it already."""
+    """This is a catch-up batch, and the modern system has what is in it already: send it to the legacy host."""
 
     status = 403
 

@@ -49,6 +49,7 @@ def _convert(location: Location, text: str) -> Any:
     types = dict(_scalar_types())
     key = write_declared_key(location)
     if key not in types:
+        _refuse_list(location)
         known = {f"{PREFIX}{name.replace('[].', '__0__').replace('.', '__').upper()}" for name in types}
         raise ValueError(word_unknown(f"{PREFIX}{'__'.join(map(str, location)).upper()}", known))
     adapter = CONVERTED.get(types[key])
@@ -58,6 +59,15 @@ def _convert(location: Location, text: str) -> Any:
         return adapter.validate_strings(text)
     except ValidationError:
         raise ValueError(f"must be a {types[key]}".replace("a true", "true")) from None
+
+
+def _refuse_list(location: Location) -> None:
+    """Raise ValueError when the location is a list of values, or one of them."""
+    for key in (write_declared_key(location), write_declared_key(location[:-1])):
+        if any(setting.key == key for setting in describe_settings() if setting.type.startswith("list")):
+            raise ValueError(
+                f"{key} is a list, and no variable can set a list, nor one value of it; write it in the file"
+            )
 
 
 def _scalar_types() -> Iterator[tuple[str, str]]:

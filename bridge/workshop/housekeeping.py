@@ -17,6 +17,7 @@ log = get_log()
 ROUND_SECONDS = 0.5
 """How often to look for batches whose owner died, and for orders."""
 ERASE_EVERY_SECONDS = 3600.0
+LEAST_ERASE_SECONDS = 1.0
 COUNT_EVERY_SECONDS = 10.0
 """How old the number of rows in doubt may be; to count them is one look at the open batches."""
 GUARD_EVERY_SECONDS = 2.0
@@ -86,7 +87,11 @@ class Housekeeping:
     async def _erase_regularly(self) -> None:
         while True:
             await _endure(self._erase)
-            await asyncio.sleep(ERASE_EVERY_SECONDS)
+            await asyncio.sleep(self._erase_pause())
+
+    def _erase_pause(self) -> float:
+        """Return how long until the next look: nobody keeps a payload for minutes only to have it lie for an hour."""
+        return min(ERASE_EVERY_SECONDS, max(self._retention_seconds, LEAST_ERASE_SECONDS))
 
     async def _erase(self) -> None:
         """Erase what is past its retention."""

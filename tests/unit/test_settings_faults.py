@@ -13,6 +13,8 @@ from bridge.wording import WORDINGS, word_error
 
 NORDLYS, OTHER = "3fa85f64-5717-4562-b3fc-2c963f66afa6", "7c9e6679-7425-40de-944b-e07fc1f90ae7"
 
+A_LIST = "is a list, and no variable can set a list, nor one value of it; write it in the file"
+
 
 def organization(id_: str = NORDLYS, more: str = 'creditors = ["984842252"]') -> str:
     """Return an [[organization]] table."""
@@ -205,6 +207,9 @@ def test_secret_file_faults(complain: Complain, tmp_path: Path) -> None:
         ("BRIDGE__SENDER__0__ANONYMOUS", "perhaps", "must be true or false"),
         ("BRIDGE__SENDER__7__ID", "x", "there is no sender[7] in the file; the first one is number 0"),
         ("BRIDGE__SENDER__0__BEARER", "", "is empty; give the secret a value"),
+        ("BRIDGE__MODERN__WEBHOOK_SECRETS", "x", f"modern.webhook_secrets {A_LIST}"),
+        ("BRIDGE__MODERN__WEBHOOK_SECRETS__0", "x", f"modern.webhook_secrets {A_LIST}"),
+        ("BRIDGE__ORGANIZATION__0__CREDITORS__0", "1", f"organization[].creditors {A_LIST}"),
         ("BRIDGE__SENDER__ORGANIZATIONS", "x", "unknown; did you mean BRIDGE__SENDER__0__ANONYMOUS?"),
     ],
 )

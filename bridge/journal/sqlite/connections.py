@@ -20,6 +20,9 @@ BUSY_SECONDS = 5.0
 
 LOOK_SECONDS = 0.001
 
+FOLD_ATTEMPTS = 50
+FOLD_PAUSE_SECONDS = 0.02
+
 OLDEST_SQLITE = (3, 37, 0)
 """The first with STRICT tables; RETURNING and UPDATE … FROM are older."""
 
@@ -135,6 +138,21 @@ def fold(connection: sqlite3.Connection) -> None:
     """Move everything from the WAL into the file at the end; readers and visitors are waited for a while."""
     connection.execute(f"PRAGMA busy_timeout = {BUSY_SECONDS * 1000:.0f}")
     connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+
+def fold_beside(path: Path) -> bool:
+    """Move everything from the WAL into the file beside the writer, and empty it; return False if it was never free.
+
+    It waits for nobody with the file in its hands: a long read must not hold up the writes.
+    """
+    with contextlib.closing(_connect(path, "rw")) as connection:
+        connection.execute("PRAGMA busy_timeout = 0")
+        for _ in range(FOLD_ATTEMPTS):
+            busy, _, _ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            if not busy:
+                return True
+            time.sleep(FOLD_PAUSE_SECONDS)
+    return False
 
 
 def _begin_at_once(connection: sqlite3.Connection, *, may_fail: bool) -> bool:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import sqlite3
 from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
@@ -13,7 +16,7 @@ from bridge.journal.records import Order
 from bridge.journal.sqlite import reading
 from bridge.journal.sqlite.applying import apply_changes
 from bridge.journal.sqlite.books import SqliteBooks
-from bridge.journal.sqlite.connections import JournalLock, claim_file, connect_writer, prepare
+from bridge.journal.sqlite.connections import JournalLock, claim_file, connect_writer, fold_beside, prepare
 from bridge.journal.sqlite.erasing import erase_lines, erase_slice
 from bridge.journal.sqlite.inbox import keep_hook
 from bridge.journal.sqlite.newsroom import FOUND, Hear, Newsroom
@@ -108,6 +111,8 @@ class SqliteJournal(SqliteBooks):
             total += erased
         while await self._writer.run(lambda connection: erase_lines(connection, finished_before)):
             pass
+        with contextlib.suppress(sqlite3.Error):  # erased it is; the next round tries again to get it off the disk
+            await asyncio.to_thread(fold_beside, self._path)  # or old pages stay in file and WAL for megabytes to come
         return total
 
     def _tell(self, news: Iterable[tuple[News, str]]) -> None:

@@ -74,6 +74,21 @@ def test_usage(run: Run, arguments: tuple[str, ...]) -> None:
     assert "Error" in ran.err
 
 
+def test_a_terminal_without_arrows_gets_escapes(tmp_path: Path) -> None:
+    """What its character set lacks is spelt; the command does its work all the same."""
+    program = (
+        "from bridge.cli.screen import Screen; import bridge.__main__ as m; m.app = lambda **_: Screen().say('å → b')"
+    )
+    ran = subprocess.run(
+        [sys.executable, "-c", f"{program}; raise SystemExit(m.main([]))"],
+        capture_output=True,
+        env={"PYTHONIOENCODING": "iso-8859-1", "PATH": ""},
+        cwd=tmp_path,
+        check=False,
+    )
+    assert (ran.returncode, ran.stdout, ran.stderr) == (0, b"\xe5 \\u2192 b\n", b"")
+
+
 def test_no_command(run: Run) -> None:
     """Without a command, the help is shown."""
     ran = run()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import sqlite3
 from collections.abc import Awaitable, Callable, Collection
 from dataclasses import replace
 from pathlib import Path
@@ -137,6 +139,31 @@ async def test_erased_data_is_gone_from_the_disk(path: Path, make: Make) -> None
     await journal.erase(200.0, redact)
     await journal.close()
     assert all(b"Nordmann" not in file.read_bytes() for file in path.parent.iterdir())
+
+
+async def test_erased_data_is_gone_from_the_disk_while_the_bridge_runs_on(path: Path, make: Make) -> None:
+    """No byte of it stays in the file or the WAL until enough else is written, which can take weeks."""
+    journal = open_sqlite_journal(path)
+    await finish(journal, make, "old", 100.0, rows=50)
+    assert any(b"Nordmann" in file.read_bytes() for file in path.parent.iterdir())
+    await journal.erase(200.0, redact)
+    assert all(b"Nordmann" not in file.read_bytes() for file in path.parent.iterdir())
+    await journal.close()
+
+
+async def test_a_long_read_delays_only_the_disk(path: Path, make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While somebody reads old pages they stay; erasing and writing go on, and the next round clears them away."""
+    monkeypatch.setattr("bridge.journal.sqlite.connections.FOLD_PAUSE_SECONDS", 0.0)
+    journal = open_sqlite_journal(path)
+    await finish(journal, make, "old", 100.0, rows=50)
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as reader:
+        reader.execute("BEGIN")
+        reader.execute("SELECT count(*) FROM item").fetchone()
+        assert await journal.erase(200.0, redact) == 1
+        await journal.write(make.opening("meanwhile"))
+    await journal.erase(200.0, redact)
+    assert all(b"Nordmann" not in file.read_bytes() for file in path.parent.iterdir())
+    await journal.close()
 
 
 async def test_erasing_goes_in_slices_that_let_other_writes_through(

@@ -62,14 +62,14 @@ class Rounds:
 
 
 @asynccontextmanager
-async def keep(rounds: Rounds, round_seconds: float) -> AsyncIterator[Housekeeping]:
+async def keep(rounds: Rounds, round_seconds: float, retention_seconds: float = 100) -> AsyncIterator[Housekeeping]:
     housekeeping = Housekeeping(
         cast("Workshop", rounds),
         cast("Office", rounds),
         cast("Journal", rounds),
         rounds.guard,
         show_doubts=rounds.shown.append,
-        retention_seconds=100,
+        retention_seconds=retention_seconds,
         clock=lambda: 1000.0,
         round_seconds=round_seconds,
     )
@@ -169,3 +169,11 @@ async def test_erasing_goes_on_at_its_own_pace(monkeypatch: pytest.MonkeyPatch) 
     async with keep(rounds, 3600):
         await until(lambda: len(rounds.erased) >= 3)
     assert len(rounds.done) == 2
+
+
+async def test_a_retention_shorter_than_an_hour_is_kept_to(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing lies for an hour that is to be erased after moments."""
+    monkeypatch.setattr("bridge.workshop.housekeeping.LEAST_ERASE_SECONDS", 0.001)
+    rounds = Rounds()
+    async with keep(rounds, 3600, retention_seconds=0.002):
+        await until(lambda: len(rounds.erased) >= 3)
