@@ -26,4 +26,4 @@ answers with what `predicting` says, `readiness` draws the conclusion, `debts` c
 imports nothing of the rest.
 """
 
-__version__ = "0.4.0"
+__version__ = "0.5.0"
