@@ -8,9 +8,10 @@ from datetime import date
 from bridge.recording.national_ids import is_national_id, looks_like_national_id
 
 _DAY = r"(?<!\d)(?:\d{4}-\d{2}-\d{2}|\d{2}\.\d{2}\.\d{4})(?!\d)"
-_GROUP = r"(?:\+|(?<!\d))\d++(?:[ \u00a0\u202f\u2009.\-]\d++)*+"
+# not `)*+` behind a possessive piece: Python 3.11.2, which Debian 12 has, reads one sign too far there
+_GROUP = r"(?:\+|(?<!\d))\d++(?:[ \u00a0\u202f\u2009.\-]\d++)*"
 TOKEN = re.compile(
-    r"(?P<email>(?<![\w.+\-])[\w.+\-%]{1,64}+@[\w\-]{1,63}+(?:\.[\w\-]{1,63}+)*+)"
+    r"(?P<email>(?<![\w.+\-])[\w.+\-%]{1,64}+@[\w\-]{1,63}+(?:\.[\w\-]{1,63}+)*)"
     r"|(?P<jwt>eyJ[\w\-]{4,}+(?:\.[\w\-]*+){1,4})"
     r"|(?P<bearer>(?<![^\W_])(?:[Bb]earer|[Bb]asic|BEARER|BASIC)[ \t]++[\w\-.~+/]{6,}+=*+)"
     r"|(?P<opaque>(?<![^\W_])(?=[^\W\d_]*+\d)(?=\d*+[^\W\d_])[^\W_]{20,}+)"
