@@ -168,8 +168,8 @@ async def test_an_order_is_heard_within_a_second(journal: Store, office: Office,
     """The bridge that works the batch need not look for it."""
     await put_in_doubt(journal, make)
     heard: asyncio.Queue[tuple[News, str]] = asyncio.Queue()
+    await until(lambda: journal.may_send(0.0))  # before it hears, or it hears that its store is there
     journal.listen(lambda news, name: heard.put_nowait((news, name)))
-    await until(lambda: journal.may_send(0.0))
     await office.write(ORDER)
     async with asyncio.timeout(1.5):
         assert await heard.get() == (News.ORDERED, "b1")
