@@ -49,9 +49,12 @@ def erase_slice(connection: sqlite3.Connection, finished_before: float, redact: 
     return erased, len(due) == BATCHES_PER_SLICE
 
 
-def erase_lines(connection: sqlite3.Connection, before: float) -> bool:
-    """Erase some of the hooks, samples, observations and notes that are older; return whether more may be due."""
-    return any(connection.execute(erase, (before, LINES_PER_SLICE)).rowcount == LINES_PER_SLICE for erase in _LINES)
+def erase_lines(connection: sqlite3.Connection, before: float) -> int:
+    """Erase some of the hooks, samples, observations and notes that are older; return how many, 0 once none is left."""
+    for erase in _LINES:
+        if count := connection.execute(erase, (before, LINES_PER_SLICE)).rowcount:
+            return count
+    return 0
 
 
 def _delete_items(connection: sqlite3.Connection, number: int, limit: int) -> int:

@@ -49,6 +49,9 @@ class SqliteJournal(SqliteBooks):
         self._newsroom = Newsroom(self._probe)
         self._free = dict.fromkeys(reading.list_open(self._probe))
         """Open batches that nobody works on: those an earlier process left, and those let go of since."""
+        self._has_remains = False
+        """Whether something that was erased may still stand in the file or its WAL."""
+        self._folding: asyncio.Future[bool] | None = None
 
     @property
     def commits(self) -> int:
@@ -109,11 +112,19 @@ class SqliteJournal(SqliteBooks):
         while more:
             erased, more = await self._writer.run(partial(erase_slice, finished_before=finished_before, redact=redact))
             total += erased
-        while await self._writer.run(lambda connection: erase_lines(connection, finished_before)):
-            pass
-        with contextlib.suppress(sqlite3.Error):  # erased it is; the next round tries again to get it off the disk
-            await asyncio.to_thread(fold_beside, self._path)  # or old pages stay in file and WAL for megabytes to come
+        lines = 0
+        while count := await self._writer.run(lambda connection: erase_lines(connection, finished_before)):
+            lines += count
+        self._has_remains = self._has_remains or total + lines > 0
+        if self._has_remains:
+            await self._fold()
         return total
+
+    async def _fold(self) -> None:
+        """Get what was erased off the disk: old pages would stay in file and WAL for megabytes to come."""
+        self._folding = asyncio.ensure_future(asyncio.to_thread(fold_beside, self._path))
+        with contextlib.suppress(sqlite3.Error):  # erased it is; the next round tries again
+            self._has_remains = not await asyncio.shield(self._folding)
 
     def _tell(self, news: Iterable[tuple[News, str]]) -> None:
         for kind, name in news:
@@ -126,5 +137,7 @@ class SqliteJournal(SqliteBooks):
         """Finish what is queued, and let go of the file; safe to call twice."""
         await self._newsroom.close()
         await super().close()  # readers first: only the last connection to close can fold the WAL in and remove it
+        if self._folding is not None:
+            await asyncio.gather(self._folding, return_exceptions=True)
         await self._writer.close()
         self._lock.release()

@@ -8,7 +8,7 @@ import sqlite3
 from collections.abc import Awaitable, Callable, Collection
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -163,6 +163,34 @@ async def test_a_long_read_delays_only_the_disk(path: Path, make: Make, monkeypa
         await journal.write(make.opening("meanwhile"))
     await journal.erase(200.0, redact)
     assert all(b"Nordmann" not in file.read_bytes() for file in path.parent.iterdir())
+    await journal.close()
+
+
+async def test_a_journal_is_closed_when_nobody_folds_it_any_more(path: Path, make: Make, until: Any) -> None:
+    """Whoever was erasing may be gone by then; the last to leave removes what lies beside the file."""
+    journal = open_sqlite_journal(path)
+    await finish(journal, make, "old", 100.0, rows=50)
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as reader:
+        reader.execute("BEGIN")
+        reader.execute("SELECT count(*) FROM item").fetchone()
+        erasing = asyncio.ensure_future(journal.erase(200.0, redact))
+        await until(lambda: journal._folding is not None)
+        erasing.cancel()
+        reader.execute("COMMIT")
+    await asyncio.gather(erasing, return_exceptions=True)
+    await journal.close()
+    folding = journal._folding
+    assert folding is not None
+    assert folding.done()
+    assert sorted(file.name for file in path.parent.glob("bridge.db*") if "lock" not in file.name) == ["bridge.db"]
+
+
+async def test_nothing_is_folded_where_nothing_was_erased(path: Path, make: Make) -> None:
+    """A round of housekeeping that finds nothing costs nothing."""
+    journal = open_sqlite_journal(path)
+    await finish(journal, make, "new", 300.0)
+    assert await journal.erase(200.0, redact) == 0
+    assert journal._folding is None
     await journal.close()
 
 
