@@ -64,19 +64,23 @@ def word_error(error: ErrorDetails) -> str:
 
 def word_unknown(name: str, known: Collection[str]) -> str:
     """Say that a key is unknown, and which one may have been meant."""
-    close = difflib.get_close_matches(name, sorted(known), n=1)
-    return f"unknown; did you mean {close[0]}?" if close else f"unknown; known here: {', '.join(sorted(known))}"
+    near = _find_nearest(name, known)
+    return f"unknown; did you mean {near}?" if near else f"unknown; known here: {', '.join(sorted(known))}"
 
 
 def suggest(name: str, known: Collection[str]) -> str:
     """Return a hint at the nearest known name, to follow a message; empty when none is near."""
-    close = difflib.get_close_matches(name, sorted(known), n=1)
-    return f' (did you mean "{close[0]}"?)' if close else ""
+    near = _find_nearest(name, known)
+    return f' (did you mean "{near}"?)' if near else ""
 
 
 def write_key(location: Location) -> str:
     """Return a location as an operator writes it: `sender[0].basic.password`."""
     return "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in location).removeprefix(".")
+
+
+def _find_nearest(name: str, known: Collection[str]) -> str:
+    return next(iter(difflib.get_close_matches(name, sorted(known), n=1)), "")
 
 
 def _split(tags: str) -> list[str]:

@@ -23,7 +23,7 @@ from bridge.passthrough.tap import Tap
 
 log = get_log()
 
-LINE_FAILURES = (aiohttp.ClientError, HttpProcessingError, ConnectionError)
+LINE_FAILURES = (aiohttp.ClientError, HttpProcessingError, ConnectionError, TimeoutError)
 """What a broken exchange raises; aiohttp's parser has errors of its own."""
 CALLER_GONE = 499
 """What an exchange is counted as whose caller went away."""
@@ -108,10 +108,9 @@ class PassThrough:
                     log.warning(Event.LEGACY_HOST_FAILED, status=message.code)
                     raise NoAnswer(REFUSED.format(status=message.code), status=502)
                 return await reply.content.read()
-        except TimeoutError as failure:
-            raise NoAnswer(SILENT, status=504) from failure
         except LINE_FAILURES as failure:
-            raise NoAnswer(UNREACHED, status=502) from failure
+            status, why = _explain(failure)
+            raise NoAnswer(why, status=status) from failure
 
     async def drain(self, seconds: float) -> None:
         """Pass nothing more on; return once nothing is under way any more, or after so many seconds."""
@@ -150,14 +149,20 @@ class PassThrough:
                 answer = Answer(request, reply)
                 await hand_back(request, reply, answer, tap)
                 return answer
-        except aiohttp.ConnectionTimeoutError:
-            return _give_up(request, answer, 504, UNREACHED)
-        except TimeoutError:
-            return _give_up(request, answer, 504, SILENT)
-        except aiohttp.ClientConnectorError:
-            return _give_up(request, answer, 502, UNREACHED)
-        except LINE_FAILURES:
-            return _give_up(request, answer, 502, BROKEN)
+        except LINE_FAILURES as failure:
+            return _give_up(request, answer, *_explain(failure))
+
+
+def _explain(failure: BaseException) -> tuple[int, str]:
+    """Return the HTTP status and the message of a failed exchange: may the legacy host have got the request?"""
+    match failure:
+        case aiohttp.ConnectionTimeoutError():
+            return 504, UNREACHED
+        case TimeoutError():
+            return 504, SILENT
+        case aiohttp.ClientConnectorError():
+            return 502, UNREACHED
+    return 502, BROKEN
 
 
 def _is_crooked(path: str) -> bool:

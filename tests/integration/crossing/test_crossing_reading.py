@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from bridge.modes import Mode
+from bridge.passthrough.line import Pool
 
 ORG_A = "3fa85f64-5717-4562-b3fc-2c963f66afa6"
 ORG_B = "7c9e6679-7425-40de-944b-e07fc1f90ae7"
@@ -241,6 +242,22 @@ async def get(crossed: Any, query: str, **headers: str) -> Any:
         return response.status, await response.json()
 
 
+UNREACHED = "the legacy host could not be reached: send the same request again later"
+
+
+async def test_a_host_that_takes_no_connection_has_got_nothing(open_crossing: Any, monkeypatch: Any) -> None:
+    """504, as for one that is silent; but nobody need wonder what it did with the question."""
+
+    async def fail(*_: Any) -> None:
+        raise TimeoutError
+
+    async with open_crossing() as crossed:
+        await crossed.switch(ORG_A, Mode.MODERN)
+        monkeypatch.setattr(Pool, "connect", fail)
+        status, body = await get(crossed, "senderid=ERP-2")
+    assert (status, body["errors"][0]["message"]) == (504, UNREACHED)
+
+
 async def test_a_legacy_host_that_is_away_fails_what_it_has_a_part_in(open_crossing: Any) -> None:
     """Silent: 504, gone: 502; a creditor of the bridge's is told of all the same."""
 
@@ -253,7 +270,8 @@ async def test_a_legacy_host_that_is_away_fails_what_it_has_a_part_in(open_cross
         await crossed.switch(ORG_A, Mode.MODERN)
         assert (await get(crossed, "senderid=ERP-2"))[0] == 504
         crossed.host.go_away()
-        assert (await get(crossed, "senderid=ERP-2"))[0] == 502
+        status, body = await get(crossed, "senderid=ERP-2")
+        assert (status, body["errors"][0]["message"]) == (502, UNREACHED)
         assert (await get(crossed, f"senderid=ERP-2&creditorid={CREDITOR_A}"))[0] == 200
 
 
